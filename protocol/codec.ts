@@ -210,8 +210,7 @@ export function decode(
       into.msgType = second;
       into.flags = third;
       decodeMessageName(view, offset, into);
-      into.content =
-        length === 20 ? NO_CONTENT : bytes.subarray(offset + 20, offset + length);
+      into.content = length === 20 ? NO_CONTENT : bytes.subarray(offset + 20, offset + length);
       return DecodeResult.Ok;
     case Kind.MsgA:
     case Kind.AckA:

@@ -36,7 +36,8 @@ export const STATUS_INFO: Readonly<Record<Exclude<Status, 0>, ErrorInfo>> = {
     name: 'inbox-full',
     blame: 'remote',
     certainty: 'definite',
-    advice: "The receiver's inbox is at its cap in messages or bytes; send again after it was read.",
+    advice:
+      "The receiver's inbox is at its cap in messages or bytes; send again after it was read.",
   },
   [Status.TooLarge]: {
     name: 'too-large',
@@ -119,7 +120,8 @@ export const CLOSE_INFO: Readonly<Record<CloseCode, ErrorInfo>> = {
     name: 'slow-consumer',
     blame: 'local',
     certainty: 'indefinite',
-    advice: 'The client did not read and the outgoing buffer reached its limit; reconnect and pull.',
+    advice:
+      'The client did not read and the outgoing buffer reached its limit; reconnect and pull.',
   },
   [CloseCode.RateLimit]: {
     name: 'rate-limit',

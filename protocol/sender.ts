@@ -1,0 +1,308 @@
+/**
+ * Sender: the waiting-ack queue of S6.
+ *
+ *     submit ──> sent ──msg:A ok──> accepted ──ack:N──> settled (delivered | stored)
+ *                 │  └──────────────ack:N───────────────────^
+ *                 ├── definite error, only transmission ──> settled (failed)
+ *                 └── attempts used up ───────────────────> settled (gave up)
+ *
+ * Every transmission of one message carries the same msgid (S7). Sequences are dense per receiver,
+ * from 1. A message settles exactly once.
+ *
+ * Timers: attempt k waits `timeoutMs(k)`: exponential backoff, jittered per client and attempt, not
+ * per message. All deadlines of one attempt are then in order of arming, so each attempt is a FIFO
+ * list and arming, disarming and finding the next deadline are O(1); jitter exists to keep clients
+ * apart, and it still does.
+ *
+ * Bound: `inflightMax` messages; a submit beyond it is refused.
+ */
+import { assert } from './assert.ts';
+import { type ClientEffects, ClientEffectKind, Outcome } from './effects.ts';
+import { Status } from './errors.ts';
+import { Confirmation, Kind, MSG_FLAG_RETRANSMISSION, NO_CONTENT, type Packet } from './packet.ts';
+
+export interface RetransmitTimers {
+  /** Wait for ack:N after the first transmission. */
+  readonly firstMs: number;
+  /** Each further wait doubles, up to this. */
+  readonly maxMs: number;
+  /** Transmissions in all, the first included; then the message is given up. */
+  readonly maxAttempts: number;
+  /** Relative jitter, e.g. 0.1 for ±10 %. */
+  readonly jitter: number;
+}
+
+/** Defaults of docs/PROTOCOL.md. */
+export const DEFAULT_RETRANSMIT: RetransmitTimers = {
+  firstMs: 1000,
+  maxMs: 8000,
+  maxAttempts: 12,
+  jitter: 0.1,
+};
+
+export interface SenderOptions {
+  /** Identifies this installation's sequences; new on reinstall, 1 … 2^32 - 1. */
+  readonly epoch: number;
+  readonly timers: RetransmitTimers;
+  readonly inflightMax: number;
+  /** Any number; clients with different seeds get different jitter. */
+  readonly jitterSeed: number;
+}
+
+class Waiting {
+  receiver = 0;
+  seq = 0;
+  msgType = 0;
+  content: Uint8Array = NO_CONTENT;
+  tag = 0;
+  submittedAtMs = 0;
+  attempts = 0;
+  accepted = false;
+  deadlineMs = 0;
+  before: Waiting | null = null;
+  after: Waiting | null = null;
+}
+
+class Conversation {
+  nextSeq = 1;
+  readonly waiting = new Map<number, Waiting>();
+}
+
+/** FIFO of messages that wait after the same attempt. */
+class AttemptList {
+  head: Waiting | null = null;
+  tail: Waiting | null = null;
+
+  append(entry: Waiting): void {
+    entry.before = this.tail;
+    entry.after = null;
+    if (this.tail === null) this.head = entry;
+    else this.tail.after = entry;
+    this.tail = entry;
+  }
+
+  remove(entry: Waiting): void {
+    if (entry.before === null) this.head = entry.after;
+    else entry.before.after = entry.after;
+    if (entry.after === null) this.tail = entry.before;
+    else entry.after.before = entry.before;
+    entry.before = entry.after = null;
+  }
+}
+
+/** Uniform in [-1, 1) from two integers: splitmix-like mixing, stable over runs. */
+function jitterOf(seed: number, attempt: number): number {
+  let x = Math.imul(seed ^ Math.imul(attempt + 1, 0x9e3779b1), 0x85ebca6b);
+  x ^= x >>> 13;
+  x = Math.imul(x, 0xc2b2ae35);
+  x ^= x >>> 16;
+  return (x >>> 0) / 2147483648 - 1;
+}
+
+export class Sender {
+  readonly epoch: number;
+  private readonly inflightMax: number;
+  private readonly timeoutsMs: number[] = [];
+  private readonly conversations = new Map<number, Conversation>();
+  private readonly lists: AttemptList[] = [];
+  private readonly free: Waiting[] = [];
+  private inflightCount = 0;
+  private connected = false;
+
+  constructor(options: SenderOptions) {
+    const { timers } = options;
+    assert(options.epoch >= 1 && options.epoch <= 0xffffffff, 'epoch is a u32 above 0');
+    assert(timers.maxAttempts >= 1 && timers.firstMs > 0, 'timers are positive');
+    this.epoch = options.epoch;
+    this.inflightMax = options.inflightMax;
+    for (let attempt = 0; attempt < timers.maxAttempts; attempt++) {
+      const plainMs = Math.min(timers.firstMs * 2 ** attempt, timers.maxMs);
+      this.timeoutsMs.push(plainMs * (1 + timers.jitter * jitterOf(options.jitterSeed, attempt)));
+      this.lists.push(new AttemptList());
+    }
+  }
+
+  /** Messages in the waiting-ack queue. */
+  get inflight(): number {
+    return this.inflightCount;
+  }
+
+  /** How many messages were submitted to `receiver` so far: its sequences are 1 … this. */
+  submittedTo(receiver: number): number {
+    return (this.conversations.get(receiver)?.nextSeq ?? 1) - 1;
+  }
+
+  /**
+   * Queues a message and sends msg:R when connected. `content` is kept until the message settles,
+   * not copied. `tag` comes back with its effects. Returns the seq, or 0 when the queue is full.
+   */
+  submit(
+    receiver: number,
+    msgType: number,
+    content: Uint8Array,
+    tag: number,
+    nowMs: number,
+    out: ClientEffects,
+  ): number {
+    if (this.inflightCount >= this.inflightMax) return 0;
+    let conversation = this.conversations.get(receiver);
+    if (conversation === undefined) {
+      conversation = new Conversation();
+      this.conversations.set(receiver, conversation);
+    }
+    const entry = this.free.pop() ?? new Waiting();
+    entry.receiver = receiver;
+    entry.seq = conversation.nextSeq++;
+    entry.msgType = msgType;
+    entry.content = content;
+    entry.tag = tag;
+    entry.submittedAtMs = nowMs;
+    entry.attempts = 0;
+    entry.accepted = false;
+    conversation.waiting.set(entry.seq, entry);
+    this.inflightCount++;
+    this.transmit(entry, nowMs, out);
+    return entry.seq;
+  }
+
+  /** msg:A: accepted, or a definite error. Unknown messages are ignored: late answers are normal. */
+  onMsgA(packet: Packet, nowMs: number, out: ClientEffects): void {
+    const entry = this.find(packet);
+    if (entry === undefined) return;
+    switch (packet.status) {
+      case Status.Ok:
+        if (entry.accepted) return;
+        entry.accepted = true;
+        this.tell(ClientEffectKind.Accepted, entry, out);
+        return;
+      case Status.StoreFailed:
+      case Status.Overloaded:
+      case Status.Draining:
+        return; // passing troubles of the server: the deadline sends it again
+      default:
+        // An error to a retransmission says nothing about the transmission before it, which may
+        // have arrived: only the error to a sole transmission is the message's own.
+        if (entry.attempts === 1 && !entry.accepted) {
+          this.settle(entry, Outcome.Failed, packet.status as Status, nowMs, out);
+        }
+    }
+  }
+
+  /** ack:N: the message leaves the queue. Duplicates and acks for others' messages are ignored. */
+  onAckN(packet: Packet, nowMs: number, out: ClientEffects): void {
+    const entry = this.find(packet);
+    if (entry === undefined) return;
+    const outcome =
+      packet.confirmation === Confirmation.Stored ? Outcome.Stored : Outcome.Delivered;
+    this.settle(entry, outcome, Status.Ok, nowMs, out);
+  }
+
+  /** The session is open: everything that waits is sent again at once, oldest attempt first. */
+  onConnect(nowMs: number, out: ClientEffects): void {
+    this.connected = true;
+    const waiting: Waiting[] = [];
+    for (const list of this.lists) {
+      for (let entry = list.head; entry !== null; entry = entry.after) waiting.push(entry);
+    }
+    waiting.sort((a, b) => a.submittedAtMs - b.submittedAtMs || a.seq - b.seq);
+    for (const entry of waiting) this.retransmit(entry, nowMs, out);
+  }
+
+  /** The session is gone: deadlines rest until `onConnect`; nothing is forgotten. */
+  onDisconnect(): void {
+    this.connected = false;
+  }
+
+  /** Earliest deadline in ms, Infinity when nothing waits or there is no session. O(attempts). */
+  nextDeadlineMs(): number {
+    if (!this.connected || this.inflightCount === 0) return Infinity;
+    let next = Infinity;
+    for (const list of this.lists) {
+      if (list.head !== null && list.head.deadlineMs < next) next = list.head.deadlineMs;
+    }
+    return next;
+  }
+
+  /** Sends again, or gives up, whatever is due. */
+  onDeadline(nowMs: number, out: ClientEffects): void {
+    if (!this.connected) return;
+    // From the last attempt down, so that what moves one list up is not looked at twice.
+    for (let attempt = this.lists.length - 1; attempt >= 0; attempt--) {
+      const list = this.lists[attempt] as AttemptList;
+      while (list.head !== null && list.head.deadlineMs <= nowMs) {
+        this.retransmit(list.head, nowMs, out);
+      }
+    }
+  }
+
+  private find(packet: Packet): Waiting | undefined {
+    if (packet.epoch !== this.epoch) return undefined;
+    return this.conversations.get(packet.uid)?.waiting.get(packet.seq);
+  }
+
+  private retransmit(entry: Waiting, nowMs: number, out: ClientEffects): void {
+    if (entry.attempts >= this.timeoutsMs.length) {
+      this.settle(entry, Outcome.GaveUp, Status.Ok, nowMs, out);
+      return;
+    }
+    this.listOf(entry).remove(entry);
+    this.transmit(entry, nowMs, out);
+  }
+
+  /** Arms the next deadline and sends. Offline, the message waits in list 0 with no attempt used. */
+  private transmit(entry: Waiting, nowMs: number, out: ClientEffects): void {
+    if (this.connected) {
+      const effect = out.push();
+      effect.kind = ClientEffectKind.Send;
+      const packet = effect.packet;
+      packet.kind = Kind.MsgR;
+      packet.uid = entry.receiver;
+      packet.epoch = this.epoch;
+      packet.seq = entry.seq;
+      packet.msgType = entry.msgType;
+      packet.flags = entry.attempts === 0 ? 0 : MSG_FLAG_RETRANSMISSION;
+      packet.content = entry.content;
+      entry.attempts++;
+    }
+    entry.deadlineMs = nowMs + (this.timeoutsMs[Math.max(entry.attempts - 1, 0)] as number);
+    this.listOf(entry).append(entry);
+  }
+
+  private listOf(entry: Waiting): AttemptList {
+    return this.lists[Math.max(entry.attempts - 1, 0)] as AttemptList;
+  }
+
+  private settle(
+    entry: Waiting,
+    outcome: Outcome,
+    status: Status,
+    nowMs: number,
+    out: ClientEffects,
+  ): void {
+    assert(nowMs >= entry.submittedAtMs, 'time does not go back');
+    this.listOf(entry).remove(entry);
+    (this.conversations.get(entry.receiver) as Conversation).waiting.delete(entry.seq);
+    this.inflightCount--;
+    const effect = this.tell(ClientEffectKind.Settled, entry, out);
+    effect.outcome = outcome;
+    effect.status = status;
+    effect.attempts = entry.attempts;
+    effect.content = entry.content;
+    entry.content = NO_CONTENT;
+    if (this.free.length < FREE_MAX) this.free.push(entry);
+  }
+
+  private tell(kind: ClientEffectKind, entry: Waiting, out: ClientEffects) {
+    const effect = out.push();
+    effect.kind = kind;
+    effect.uid = entry.receiver;
+    effect.epoch = this.epoch;
+    effect.seq = entry.seq;
+    effect.tag = entry.tag;
+    effect.submittedAtMs = entry.submittedAtMs;
+    return effect;
+  }
+}
+
+/** Settled entries kept for reuse. */
+const FREE_MAX = 64;
