@@ -129,12 +129,14 @@ export function encode(packet: Packet, bytes: Uint8Array, view: DataView, offset
       setU64(view, offset + 8, packet.uid);
       view.setUint32(offset + 16, packet.limit, true);
       view.setUint32(offset + 20, packet.limitBytes, true);
+      assert(packet.page.length === PAGE_TOKEN_BYTES, 'a page token has its length');
       bytes.set(packet.page, offset + 24);
       return 24 + PAGE_TOKEN_BYTES;
     case Kind.PullA: {
       view.setUint32(offset, kind | (packet.status << 8) | ((packet.more ? 1 : 0) << 16), true);
       view.setUint32(offset + 4, packet.request, true);
       view.setUint32(offset + 8, packet.rows.length, true);
+      assert(packet.page.length === PAGE_TOKEN_BYTES, 'a page token has its length');
       bytes.set(packet.page, offset + 12);
       let at = offset + 12 + PAGE_TOKEN_BYTES;
       for (const row of packet.rows) {
@@ -152,6 +154,7 @@ export function encode(packet: Packet, bytes: Uint8Array, view: DataView, offset
     case Kind.DoneR:
       view.setUint32(offset, kind, true);
       view.setUint32(offset + 4, packet.request, true);
+      assert(packet.page.length === PAGE_TOKEN_BYTES, 'a page token has its length');
       bytes.set(packet.page, offset + 8);
       return 8 + PAGE_TOKEN_BYTES;
     case Kind.DoneA:

@@ -82,6 +82,7 @@ export class ClientEffect {
   paged = false;
   outcome: Outcome = Outcome.Delivered;
   status = 0;
+  /** Transmissions of the message, those after a reconnect included. */
   attempts = 0;
   /** What the caller gave to `submit`; means nothing here. */
   tag = 0;

@@ -183,6 +183,7 @@ export const HTTP_ERROR: Readonly<Record<string, number>> = {
   'bad-request': 400,
   'bad-limit': 400,
   'bad-page': 400,
+  'bad-uid': 400,
   'token-missing': 401,
   'token-invalid': 401,
   'token-expired': 401,

@@ -225,8 +225,15 @@ export class Gateway<Handle = unknown> {
     this.pendingCount--;
     const { session, row } = operation;
     this.answerMsgR(session, row.receiver, row.epoch, row.seq, status, out);
-    if (status !== Status.Ok) return;
     const receiver = this.sessions.get(row.receiver);
+    if (status !== Status.Ok) {
+      // Rows that failed removals or late repeats left behind can fill the inbox of a receiver who
+      // is online and has no reason to pull: nothing could be sent to her until her next login.
+      if (status === Status.InboxFull && receiver !== undefined) {
+        this.send(receiver, Kind.InboxN, out);
+      }
+      return;
+    }
     if (receiver !== undefined && this.isDurable) {
       this.pushMsgN(receiver, session.uid, row, out);
       return;
@@ -503,6 +510,7 @@ export class Gateway<Handle = unknown> {
     effect.kind = GatewayEffectKind.Send;
     effect.session = session;
     effect.packet.kind = kind;
+    effect.packet.status = Status.Ok;
     return effect.packet;
   }
 

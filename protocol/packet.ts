@@ -69,7 +69,7 @@ export const UID_MAX = Number.MAX_SAFE_INTEGER;
 
 /** True for a number that may name a user. */
 export function isUid(uid: number): boolean {
-  return uid > 0 && uid <= UID_MAX;
+  return uid > 0 && Number.isSafeInteger(uid);
 }
 
 /** Length of a page token in bytes. Clients echo it and do not look inside. */

@@ -174,6 +174,7 @@ export class Puller {
         this.ask(Waits.Page, nowMs, out);
         return;
       case Status.BadLimit:
+      case Status.BadUid:
         this.end(status, nowMs, out);
         return;
       default:

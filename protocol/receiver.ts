@@ -13,7 +13,7 @@ import { IntervalSet } from './interval-set.ts';
 import { Kind, type Packet, type Row } from './packet.ts';
 
 class SenderHistory {
-  /** The epoch seen last; nearly always the only one. */
+  /** The epoch seen first; nearly always the only one. */
   epoch: number;
   set = new IntervalSet();
   older: Map<number, IntervalSet> | null = null;
@@ -56,7 +56,10 @@ export class Receiver {
 
   /** True when the message was delivered before. */
   has(sender: number, epoch: number, seq: number): boolean {
-    return this.histories.get(sender)?.setOf(epoch).has(seq) ?? false;
+    const history = this.histories.get(sender);
+    if (history === undefined) return false;
+    const set = epoch === history.epoch ? history.set : history.older?.get(epoch);
+    return set?.has(seq) ?? false;
   }
 
   private take(

@@ -56,7 +56,9 @@ class Waiting {
   content: Uint8Array = NO_CONTENT;
   tag = 0;
   submittedAtMs = 0;
+  /** Transmissions whose deadline counts; reconnecting sends again without using one up. */
   attempts = 0;
+  transmissions = 0;
   accepted = false;
   deadlineMs = 0;
   before: Waiting | null = null;
@@ -158,6 +160,7 @@ export class Sender {
     entry.tag = tag;
     entry.submittedAtMs = nowMs;
     entry.attempts = 0;
+    entry.transmissions = 0;
     entry.accepted = false;
     conversation.waiting.set(entry.seq, entry);
     this.inflightCount++;
@@ -182,7 +185,7 @@ export class Sender {
       default:
         // An error to a retransmission says nothing about the transmission before it, which may
         // have arrived: only the error to a sole transmission is the message's own.
-        if (entry.attempts === 1 && !entry.accepted) {
+        if (entry.transmissions === 1 && !entry.accepted) {
           this.settle(entry, Outcome.Failed, packet.status as Status, nowMs, out);
         }
     }
@@ -205,7 +208,11 @@ export class Sender {
       for (let entry = list.head; entry !== null; entry = entry.after) waiting.push(entry);
     }
     waiting.sort((a, b) => a.submittedAtMs - b.submittedAtMs || a.seq - b.seq);
-    for (const entry of waiting) this.retransmit(entry, nowMs, out);
+    for (const entry of waiting) {
+      this.listOf(entry).remove(entry);
+      if (entry.attempts > 0) entry.attempts--;
+      this.transmit(entry, nowMs, out);
+    }
   }
 
   /** The session is gone: deadlines rest until `onConnect`; nothing is forgotten. */
@@ -260,9 +267,10 @@ export class Sender {
       packet.epoch = this.epoch;
       packet.seq = entry.seq;
       packet.msgType = entry.msgType;
-      packet.flags = entry.attempts === 0 ? 0 : MSG_FLAG_RETRANSMISSION;
+      packet.flags = entry.transmissions === 0 ? 0 : MSG_FLAG_RETRANSMISSION;
       packet.content = entry.content;
       entry.attempts++;
+      entry.transmissions++;
     }
     entry.deadlineMs = nowMs + (this.timeoutsMs[Math.max(entry.attempts - 1, 0)] as number);
     this.listOf(entry).append(entry);
@@ -286,7 +294,7 @@ export class Sender {
     const effect = this.tell(ClientEffectKind.Settled, entry, out);
     effect.outcome = outcome;
     effect.status = status;
-    effect.attempts = entry.attempts;
+    effect.attempts = entry.transmissions;
     effect.content = entry.content;
     entry.content = NO_CONTENT;
     if (this.free.length < FREE_MAX) this.free.push(entry);

@@ -9,6 +9,8 @@
  *   gave, restarts included. A page is a contiguous run of positions of its receiver (or of its
  *   receiver and sender), so `first..last` with the filter names exactly the rows of that page (S17):
  *   rows stored later have a larger position and cannot fall into it.
+ * - Rows become visible in the order of their positions: a row that appeared later inside the range
+ *   of a page that was read would be deleted unseen by that page's token.
  * - Pages and counts show committed rows only. A row that is being deleted is shown no more, and is
  *   shown again when its deletion fails.
  * - Answers come through callbacks, each exactly once, possibly before the call returns.

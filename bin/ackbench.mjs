@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+// The command line's entry: finds the pinned runtime and hands over to the room that knows the
+// command. Plain JavaScript, because any Node can start it; everything behind it runs on the Node
+// that package.json pins, for which the socket library ships its binaries.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const root = new URL('../', import.meta.url);
+const require = createRequire(import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+const pinned = manifest.dependencies.node;
+
+const COMMANDS = {
+  serve: { room: 'server', does: 'runs the reference server' },
+  token: { room: 'server', does: 'mints a token for a uid' },
+  bench: {
+    room: 'bench',
+    does: 'runs the benchmark suite against a fresh server, or --target URL',
+  },
+  doctor: { room: 'bench', does: 'checks file limits, ports, clock and cores' },
+};
+
+function help() {
+  const lines = Object.entries(COMMANDS).map(([name, { does }]) => `  ${name.padEnd(8)} ${does}`);
+  return `ackbench ${manifest.version}: load tests and an exact delivery audit for instant messaging
+
+Usage: ackbench <command> [flags]     (in a checkout: npm run <command> -- [flags])
+
+${lines.join('\n')}
+
+ackbench <command> --help lists the flags of a command.
+`;
+}
+
+async function run() {
+  const [name, ...argv] = process.argv.slice(2);
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(help());
+    process.exitCode = name === undefined ? 2 : 0;
+    return;
+  }
+  if (name === '--version' || name === '-v') {
+    process.stdout.write(`${manifest.version}\n`);
+    return;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    process.stderr.write(`ackbench: unknown command ${name}\n\n${help()}`);
+    process.exitCode = 2;
+    return;
+  }
+  if (process.versions.node.split('.')[0] !== pinned.split('.')[0]) {
+    handOver();
+    return;
+  }
+  // In a checkout the source runs as it is; the published package holds the compiled rooms.
+  const source = new URL(`${command.room}/index.ts`, root);
+  const compiled = new URL(`dist/${command.room}/index.js`, root);
+  const { main } = await import(existsSync(fileURLToPath(source)) ? source : compiled);
+  await main(name, argv);
+}
+
+/** Runs this file again on the pinned runtime; signals and the exit code pass through. */
+function handOver() {
+  const runtime = require.resolve('node/bin/node');
+  const child = spawn(runtime, process.argv.slice(1), { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    // A terminal sends Ctrl-C to the whole group: then only keep this process from dying first.
+    const reachesChild = signal === 'SIGINT' && process.stdin.isTTY === true;
+    process.on(signal, () => reachesChild || child.kill(signal));
+  }
+  child.on('exit', (code, signal) => {
+    process.exitCode = signal === null ? (code ?? 70) : 128 + (signal === 'SIGKILL' ? 9 : 15);
+  });
+}
+
+await run();

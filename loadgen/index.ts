@@ -1,0 +1,25 @@
+/** The door of loadgen/: virtual clients on worker threads, their ledger and recorders. */
+export { auditBooks, type Audit, type Dedupe, type Ledger, MUST_BE_ZERO } from './audit.ts';
+export { nowUs } from './clock.ts';
+export type { DrainMeasure } from './drain-measure.ts';
+export type { LinkFaults } from './link.ts';
+export { SwarmPool } from './pool.ts';
+export { type ProcessSample, sampleProcess } from './process-sampler.ts';
+export { Random } from './random.ts';
+export { isQuantileKnown, LATENCY_MAX_US, type LatencySummary, Recorder } from './recorder.ts';
+export { Arrivals, ReceiverChoice } from './schedule.ts';
+export { PAYLOAD_MIN_BYTES } from './payload.ts';
+export { parseEndpoint } from './socket.ts';
+export type * from './swarm-config.ts';
+export { LATENCIES, type Latency, type SecondSample, type SwarmReport } from './swarm.ts';
+export { createMinter } from './token.ts';
+export type { SwarmStatus } from './worker.ts';
+export {
+  ExitCode,
+  KIND_NAME,
+  KINDS,
+  Order,
+  Policy,
+  PullStrategy,
+  type RetransmitTimers,
+} from '../protocol/index.ts';

@@ -1,0 +1,104 @@
+/**
+ * The client's own link: faults at the packet level, so that they work against any server.
+ *
+ *     machines ──out──> [ drop duplicate delay reorder ] ──> socket ──> server
+ *              <──in─── [ drop duplicate delay reorder ] <──
+ *
+ * Faults hit packets by kind, with a probability, or by rule (the n-th packet of a kind). Reordering
+ * is a short delay that lets later packets overtake. A connection that closes takes its delayed
+ * packets with it, as a network would.
+ */
+import { KIND_NAME, KINDS, type Kind } from '../protocol/index.ts';
+import type { Random } from './random.ts';
+
+export const FaultAction = { Pass: 0, Drop: 1, Duplicate: 2, Delay: 3 } as const;
+export type FaultAction = (typeof FaultAction)[keyof typeof FaultAction];
+
+/** Probabilities by packet name ('msg:R' …), or one number for every kind. */
+export type PerPacket = number | Readonly<Record<string, number>>;
+
+export interface LinkFaults {
+  readonly drop?: PerPacket | undefined;
+  readonly duplicate?: PerPacket | undefined;
+  readonly reorder?: PerPacket | undefined;
+  readonly delay?: PerPacket | undefined;
+  /** Uniform delay of a delayed packet, ms. */
+  readonly delayMs?: readonly [number, number] | undefined;
+  /** Uniform delay of a reordered packet, ms. */
+  readonly reorderMs?: readonly [number, number] | undefined;
+  /** Exact faults: what happens to the n-th packet (from 1) of a kind on each client's link. */
+  readonly rules?:
+    readonly { packet: string; nth: number; action: 'drop' | 'duplicate' | 'delay' }[] | undefined;
+}
+
+/** Faults as tables by kind; shared by all links of a worker. */
+export class FaultPlan {
+  private readonly drop: Float64Array;
+  private readonly duplicate: Float64Array;
+  private readonly reorder: Float64Array;
+  private readonly delay: Float64Array;
+  private readonly delayMs: readonly [number, number];
+  private readonly reorderMs: readonly [number, number];
+  private readonly rules = new Map<number, FaultAction>();
+  private readonly random: Random;
+  readonly hasRules: boolean;
+  /** False after healing: everything passes. */
+  active = true;
+
+  constructor(faults: LinkFaults, random: Random) {
+    this.drop = tableOf(faults.drop);
+    this.duplicate = tableOf(faults.duplicate);
+    this.reorder = tableOf(faults.reorder);
+    this.delay = tableOf(faults.delay);
+    this.delayMs = faults.delayMs ?? [5, 50];
+    this.reorderMs = faults.reorderMs ?? [1, 10];
+    this.random = random;
+    for (const { packet, nth, action } of faults.rules ?? []) {
+      const kind = KINDS.find((candidate) => KIND_NAME[candidate] === packet) as Kind;
+      const actions = {
+        drop: FaultAction.Drop,
+        duplicate: FaultAction.Duplicate,
+        delay: FaultAction.Delay,
+      } as const;
+      this.rules.set(ruleKey(kind, nth), actions[action]);
+    }
+    this.hasRules = this.rules.size > 0;
+  }
+
+  /** What happens to a packet; `nth` counts the packets of its kind on this link, from 1. */
+  decide(kind: Kind, nth: number): FaultAction {
+    if (!this.active) return FaultAction.Pass;
+    const rule = this.hasRules ? this.rules.get(ruleKey(kind, nth)) : undefined;
+    if (rule !== undefined) return rule;
+    const { random } = this;
+    if (random.chance(this.drop[kind] as number)) return FaultAction.Drop;
+    if (random.chance(this.duplicate[kind] as number)) return FaultAction.Duplicate;
+    if (random.chance((this.delay[kind] as number) + (this.reorder[kind] as number))) {
+      return FaultAction.Delay;
+    }
+    return FaultAction.Pass;
+  }
+
+  /** How long a packet of this kind is held, ms. */
+  holdMs(kind: Kind): number {
+    const delay = this.delay[kind] as number;
+    const reorder = this.reorder[kind] as number;
+    const isDelay = this.random.chance(delay / (delay + reorder || 1));
+    const [min, max] = isDelay ? this.delayMs : this.reorderMs;
+    return min + this.random.unit() * (max - min);
+  }
+}
+
+const KIND_SLOTS = Math.max(...KINDS) + 1;
+
+function ruleKey(kind: Kind, nth: number): number {
+  return nth * KIND_SLOTS + kind;
+}
+
+function tableOf(faults: PerPacket | undefined): Float64Array {
+  const table = new Float64Array(KIND_SLOTS);
+  for (const kind of KINDS) {
+    table[kind] = typeof faults === 'number' ? faults : (faults?.[KIND_NAME[kind]] ?? 0);
+  }
+  return table;
+}

@@ -1,0 +1,114 @@
+/**
+ * How loaded the generator's thread is: the validity gates stand on these figures.
+ *
+ * busy share = 1 - (idle time of the event loop + polling turns that found nothing) / time. Plain
+ * event-loop utilisation would read 1 for a loop that polls for its next send.
+ */
+import {
+  type EventLoopUtilization,
+  monitorEventLoopDelay,
+  PerformanceObserver,
+  performance,
+} from 'node:perf_hooks';
+
+export interface LoopHealth {
+  /** Over the load. */
+  busyMean: number;
+  /** Busiest second. */
+  busyMax: number;
+  loopDelayP99Us: number;
+  /** Share of time in garbage collection. */
+  gcShare: number;
+  cpuUs: number;
+  elapsedUs: number;
+}
+
+const DELAY_RESOLUTION_MS = 1;
+
+export class LoopMeter {
+  private readonly delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  private readonly observer: PerformanceObserver;
+  private idlePollMs = 0;
+  private idlePollTakenMs = 0;
+  private lastTurnMs = 0;
+  private wasPolling = false;
+  private gcMs = 0;
+  private startMs = 0;
+  private endMs = 0;
+  private startCpu = process.threadCpuUsage();
+  private cpuUs = 0;
+  private startElu: EventLoopUtilization = performance.eventLoopUtilization();
+  private totalElu: EventLoopUtilization | null = null;
+  private secondElu: EventLoopUtilization = this.startElu;
+  private secondStartMs = 0;
+  private busyMax = 0;
+  private isRunning = false;
+
+  constructor() {
+    this.observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) this.gcMs += entry.duration;
+    });
+  }
+
+  start(): void {
+    this.isRunning = true;
+    this.delay.enable();
+    this.observer.observe({ entryTypes: ['gc'] });
+    this.startMs = this.secondStartMs = this.lastTurnMs = performance.now();
+    this.idlePollMs = this.idlePollTakenMs = 0;
+    this.startCpu = process.threadCpuUsage();
+    this.startElu = this.secondElu = performance.eventLoopUtilization();
+  }
+
+  stop(): void {
+    if (!this.isRunning) return;
+    this.isRunning = false;
+    this.delay.disable();
+    this.observer.disconnect();
+    this.endMs = performance.now();
+    const cpu = process.threadCpuUsage(this.startCpu);
+    this.cpuUs = cpu.user + cpu.system;
+    this.totalElu = performance.eventLoopUtilization(this.startElu);
+  }
+
+  /** Called once per turn of the swarm's loop, at its end. */
+  onTurn(turn: { didWork: boolean; isPolling: boolean }): void {
+    const nowMs = performance.now();
+    if (this.wasPolling && !turn.didWork) this.idlePollMs += nowMs - this.lastTurnMs;
+    this.wasPolling = turn.isPolling;
+    this.lastTurnMs = nowMs;
+  }
+
+  /** Busy share since the last call. */
+  takeBusyShare(): number {
+    const nowMs = performance.now();
+    const elu = performance.eventLoopUtilization(this.secondElu);
+    const elapsedMs = nowMs - this.secondStartMs;
+    const idleMs = elu.idle + this.idlePollMs - this.idlePollTakenMs;
+    this.secondElu = performance.eventLoopUtilization();
+    this.secondStartMs = nowMs;
+    this.idlePollTakenMs = this.idlePollMs;
+    const share = elapsedMs <= 0 ? 0 : clamp01(1 - idleMs / elapsedMs);
+    if (this.isRunning) this.busyMax = Math.max(this.busyMax, share);
+    return share;
+  }
+
+  health(): LoopHealth {
+    const elapsedMs = Math.max(this.endMs - this.startMs, 1e-3);
+    const idleMs = (this.totalElu?.idle ?? 0) + this.idlePollMs;
+    const busyMean = clamp01(1 - idleMs / elapsedMs);
+    return {
+      busyMean,
+      busyMax: Math.max(this.busyMax, busyMean),
+      // The histogram counts from one tick to the next: the tick itself is no delay.
+      loopDelayP99Us: Math.max(0, this.delay.percentile(99) / 1000 - DELAY_RESOLUTION_MS * 1000),
+      gcShare: clamp01(this.gcMs / elapsedMs),
+      cpuUs: this.cpuUs * (elapsedMs > 0 ? 1 - Math.min(this.idlePollMs / elapsedMs, 1) : 1),
+      elapsedUs: elapsedMs * 1000,
+    };
+  }
+}
+
+function clamp01(share: number): number {
+  return Math.min(1, Math.max(0, share));
+}

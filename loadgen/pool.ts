@@ -1,0 +1,110 @@
+/**
+ * Worker threads by piscina: one swarm each, and a typed channel to command them. The only file that
+ * knows the thread library.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { SwarmConfig } from './swarm-config.ts';
+import type { SecondSample } from './swarm.ts';
+import type { Command, CommandName, Commands, WorkerMessage } from './worker.ts';
+
+export interface SwarmEvents {
+  onSecond(worker: number, sample: SecondSample): void;
+  onAtPage(): void;
+}
+
+/** One worker's end of the channel. */
+class Remote {
+  readonly finished: Promise<void>;
+  private readonly port: MessagePort;
+  private readonly waiting = new Map<
+    number,
+    { resolve: (answer: unknown) => void; reject: (error: Error) => void }
+  >();
+  private nextId = 1;
+
+  constructor(pool: Piscina, config: SwarmConfig, events: SwarmEvents, index: number) {
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    this.finished = pool.run({ config, port: port2 }, { transferList: [port2] }) as Promise<void>;
+    this.finished.catch((error: unknown) => this.failAll(error as Error));
+    port1.on('message', (message: WorkerMessage) => {
+      switch (message.type) {
+        case 'answer':
+          this.take(message.id)?.resolve(message.answer);
+          return;
+        case 'failure':
+          this.take(message.id)?.reject(new Error(`worker ${index}: ${message.message}`));
+          return;
+        case 'second':
+          events.onSecond(index, message.sample);
+          return;
+        default:
+          events.onAtPage();
+      }
+    });
+  }
+
+  ask<Name extends CommandName>(
+    name: Name,
+    ask: Commands[Name]['ask'],
+  ): Promise<Commands[Name]['answer']> {
+    const command: Command = { id: this.nextId++, name, ask };
+    return new Promise((resolve, reject) => {
+      this.waiting.set(command.id, { resolve: resolve as (answer: unknown) => void, reject });
+      this.port.postMessage(command);
+    });
+  }
+
+  close(): void {
+    this.port.close();
+  }
+
+  private take(id: number) {
+    const entry = this.waiting.get(id);
+    this.waiting.delete(id);
+    return entry;
+  }
+
+  private failAll(error: Error): void {
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+}
+
+export class SwarmPool {
+  private readonly pool: Piscina;
+  private readonly remotes: Remote[];
+
+  /** Starts one worker per config. */
+  constructor(configs: readonly SwarmConfig[], events: SwarmEvents) {
+    const source = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+    this.pool = new Piscina({
+      filename: new URL(source, import.meta.url).href,
+      minThreads: configs.length,
+      maxThreads: configs.length,
+      concurrentTasksPerWorker: 1,
+      atomics: 'disabled',
+      useThreadNames: false,
+    } as ConstructorParameters<typeof Piscina>[0]);
+    this.remotes = configs.map((config, index) => new Remote(this.pool, config, events, index));
+  }
+
+  /** Asks every worker and resolves with all answers. */
+  ask<Name extends CommandName>(
+    name: Name,
+    ask: Commands[Name]['ask'],
+  ): Promise<Commands[Name]['answer'][]> {
+    return Promise.all(this.remotes.map((remote) => remote.ask(name, ask)));
+  }
+
+  /** Stops all swarms and ends the threads. */
+  async close(): Promise<void> {
+    await Promise.race([
+      this.ask('stop', null).then(() => Promise.all(this.remotes.map(({ finished }) => finished))),
+      new Promise((resolve) => setTimeout(resolve, 2000)),
+    ]).catch(() => {});
+    for (const remote of this.remotes) remote.close();
+    await this.pool.destroy().catch(() => {});
+  }
+}

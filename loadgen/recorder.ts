@@ -1,0 +1,155 @@
+/**
+ * Latency histograms: HDR layout, 1 µs to 1 h, 3 significant digits, merged by adding counts.
+ * The only file that knows the histogram library.
+ *
+ * Recording uses counts of our own in the library's bucket layout (2,048 sub-buckets, unit 1 µs):
+ * measured here 3 ns a value against 235 ns through the library, which at six values a message
+ * would be a tenth of the generator's time. Percentiles and the interchange format (HdrHistogram V2,
+ * compressed, base64) come from the library.
+ */
+import { build, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
+
+/** Largest value; stands for "never" too: a message that did not arrive is not left out. */
+export const LATENCY_MAX_US = 3_600_000_000;
+
+const SUB_BUCKET_BITS = 11;
+const SUB_BUCKET_HALF = 1 << (SUB_BUCKET_BITS - 1);
+const SLOTS = bucketOf(LATENCY_MAX_US) + 1;
+
+function bucketOf(us: number): number {
+  const shift = Math.max(0, 32 - Math.clz32(us) - SUB_BUCKET_BITS);
+  return shift * SUB_BUCKET_HALF + (us >>> shift);
+}
+
+/** Smallest value of a bucket. */
+function valueOf(bucket: number): number {
+  if (bucket < 2 * SUB_BUCKET_HALF) return bucket;
+  const shift = Math.floor(bucket / SUB_BUCKET_HALF) - 1;
+  return (bucket - shift * SUB_BUCKET_HALF) * 2 ** shift;
+}
+
+export interface LatencySummary {
+  count: number;
+  mean: number;
+  p50: number | null;
+  p90: number | null;
+  p95: number | null;
+  p99: number | null;
+  p999: number | null;
+  p9999: number | null;
+  max: number;
+  /** HdrHistogram V2, compressed, base64; values in µs. */
+  hdr: string;
+}
+
+/** A quantile needs so many samples beyond it before it is printed: 100 / (1 - q) in all. */
+export function isQuantileKnown(q: number, count: number): boolean {
+  return count >= 100 / (1 - q) - 1e-6;
+}
+
+/** One histogram. `counts` may be transferred between threads and merged there. */
+export class Recorder {
+  readonly counts: Uint32Array;
+  private total = 0;
+  private sumUs = 0;
+  private maxUs = 0;
+
+  constructor(counts: Uint32Array = new Uint32Array(SLOTS)) {
+    this.counts = counts;
+  }
+
+  get count(): number {
+    return this.total;
+  }
+
+  /** Mean in µs; 0 when empty. */
+  get mean(): number {
+    return this.total === 0 ? 0 : this.sumUs / this.total;
+  }
+
+  get max(): number {
+    return this.maxUs;
+  }
+
+  /** Records a latency in µs; clamped to [0, 1 h]. */
+  record(us: number): void {
+    const value = us < 0 ? 0 : us > LATENCY_MAX_US ? LATENCY_MAX_US : Math.round(us);
+    this.counts[bucketOf(value)]!++;
+    this.total++;
+    this.sumUs += value;
+    if (value > this.maxUs) this.maxUs = value;
+  }
+
+  /** Records what never happened. */
+  recordNever(times = 1): void {
+    for (let i = 0; i < times; i++) this.record(LATENCY_MAX_US);
+  }
+
+  add(other: RecorderState): void {
+    const { counts } = this;
+    for (let i = 0; i < counts.length; i++) counts[i]! += other.counts[i] as number;
+    this.total += other.total;
+    this.sumUs += other.sumUs;
+    this.maxUs = Math.max(this.maxUs, other.maxUs);
+  }
+
+  reset(): void {
+    this.counts.fill(0);
+    this.total = this.sumUs = this.maxUs = 0;
+  }
+
+  /** Value at quantile q in µs, 0 when empty; the smallest value of its bucket (error < 0.1 %). */
+  quantile(q: number): number {
+    const rank = Math.max(1, Math.ceil(q * this.total));
+    let seen = 0;
+    for (let bucket = 0; bucket < this.counts.length; bucket++) {
+      seen += this.counts[bucket] as number;
+      if (seen >= rank) return Math.min(valueOf(bucket), this.maxUs);
+    }
+    return 0;
+  }
+
+  state(): RecorderState {
+    return { counts: this.counts, total: this.total, sumUs: this.sumUs, maxUs: this.maxUs };
+  }
+
+  /** Quantiles without enough samples are null. */
+  summary(): LatencySummary {
+    const at = (q: number): number | null =>
+      isQuantileKnown(q, this.total) ? this.quantile(q) : null;
+    return {
+      count: this.total,
+      mean: Math.round(this.mean * 10) / 10,
+      p50: at(0.5),
+      p90: at(0.9),
+      p95: at(0.95),
+      p99: at(0.99),
+      p999: at(0.999),
+      p9999: at(0.9999),
+      max: this.maxUs,
+      hdr: encodeIntoCompressedBase64(this.toHdr()),
+    };
+  }
+
+  private toHdr(): Histogram {
+    const histogram = build({
+      bitBucketSize: 32,
+      lowestDiscernibleValue: 1,
+      highestTrackableValue: LATENCY_MAX_US,
+      numberOfSignificantValueDigits: 3,
+    });
+    for (let bucket = 0; bucket < this.counts.length; bucket++) {
+      const count = this.counts[bucket] as number;
+      if (count > 0) histogram.recordValueWithCount(valueOf(bucket), count);
+    }
+    return histogram;
+  }
+}
+
+/** What crosses threads. */
+export interface RecorderState {
+  counts: Uint32Array;
+  total: number;
+  sumUs: number;
+  maxUs: number;
+}

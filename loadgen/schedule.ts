@@ -1,0 +1,159 @@
+/**
+ * When messages are sent and by whom: the open-loop schedule. Instants are fixed before the server
+ * has any say, and are never re-based after lateness, so a stall of the server shows in the latency
+ * of every message that was due meanwhile (no coordinated omission).
+ *
+ * Poisson is the default: constant pacing hides queueing (design of the reference: D/M/1 against
+ * M/M/1). The worker's rate is its share of the total; the superposition of independent Poisson
+ * streams is Poisson again.
+ */
+import type { Random } from './random.ts';
+
+export const Arrivals = { Poisson: 'poisson', Constant: 'constant', Burst: 'burst' } as const;
+export type Arrivals = (typeof Arrivals)[keyof typeof Arrivals];
+
+export interface ScheduleOptions {
+  readonly arrivals: Arrivals;
+  readonly ratePerSec: number;
+  /** Messages at one instant when arrivals are `burst`. */
+  readonly burst: number;
+}
+
+/** Yields intended instants, ascending, in µs from the start of the load. */
+export class Schedule {
+  private readonly options: ScheduleOptions;
+  private readonly random: Random;
+  private readonly meanGapUs: number;
+  private nextUs: number;
+  private leftInBurst: number;
+
+  constructor(options: ScheduleOptions, random: Random) {
+    this.options = options;
+    this.random = random;
+    this.meanGapUs = 1e6 / options.ratePerSec;
+    this.leftInBurst = options.burst;
+    this.nextUs = this.gapUs();
+  }
+
+  /** The next instant that has not been taken. */
+  peekUs(): number {
+    return this.nextUs;
+  }
+
+  /** Takes it. */
+  takeUs(): number {
+    const taken = this.nextUs;
+    this.nextUs += this.gapUs();
+    return taken;
+  }
+
+  private gapUs(): number {
+    switch (this.options.arrivals) {
+      case Arrivals.Poisson:
+        return this.random.exponential(this.meanGapUs);
+      case Arrivals.Constant:
+        return this.meanGapUs;
+      default:
+        if (--this.leftInBurst > 0) return 0;
+        this.leftInBurst = this.options.burst;
+        return this.meanGapUs * this.options.burst;
+    }
+  }
+}
+
+/** Gap statistics of what was really scheduled: the law of arrivals is checked in every run. */
+export class GapStatistics {
+  private count = 0;
+  private mean = 0;
+  private squares = 0;
+  private previousUs = -1;
+
+  /** Welford's update. */
+  add(intendedUs: number): void {
+    if (this.previousUs >= 0) {
+      const gap = intendedUs - this.previousUs;
+      this.count++;
+      const delta = gap - this.mean;
+      this.mean += delta / this.count;
+      this.squares += delta * (gap - this.mean);
+    }
+    this.previousUs = intendedUs;
+  }
+
+  /** Number of gaps. */
+  get gaps(): number {
+    return this.count;
+  }
+
+  /** Standard deviation of the gaps over their mean: 1 for Poisson, 0 for constant. */
+  get coefficientOfVariation(): number {
+    if (this.count < 2 || this.mean === 0) return 0;
+    return Math.sqrt(this.squares / (this.count - 1)) / this.mean;
+  }
+}
+
+export const ReceiverChoice = { Friends: 'friends', Uniform: 'uniform', Zipf: 'zipf' } as const;
+export type ReceiverChoice = (typeof ReceiverChoice)[keyof typeof ReceiverChoice];
+
+/**
+ * Who writes to whom among users 0 … users-1. `friends`: each user has k fixed friends (the next k,
+ * scattered), so conversations are few and long as in life; `uniform`: anybody; `zipf`: popular
+ * receivers, user of rank r with weight 1 / r^exponent. Never yields the sender itself.
+ */
+export class ReceiverPicker {
+  private readonly users: number;
+  private readonly choice: ReceiverChoice;
+  private readonly friends: number;
+  private readonly cumulative: Float64Array | null;
+  private readonly random: Random;
+
+  constructor(
+    options: { users: number; choice: ReceiverChoice; friends: number; exponent: number },
+    random: Random,
+  ) {
+    this.users = options.users;
+    this.choice = options.choice;
+    this.friends = Math.min(options.friends, options.users - 1);
+    this.random = random;
+    this.cumulative = null;
+    if (options.choice === ReceiverChoice.Zipf) {
+      const cumulative = new Float64Array(options.users);
+      let sum = 0;
+      for (let rank = 1; rank <= options.users; rank++) {
+        sum += 1 / rank ** options.exponent;
+        cumulative[rank - 1] = sum;
+      }
+      this.cumulative = cumulative;
+    }
+  }
+
+  /** The k-th friend (from 0) of a user; the same for the whole run. */
+  friendOf(user: number, k: number): number {
+    // Steps 1, 3, 5 … around the ring: friends are spread over workers, and friendship is mutual
+    // often enough that conversations have answers.
+    const step = k % 2 === 0 ? k + 1 : this.users - k;
+    return (user + step) % this.users;
+  }
+
+  pick(sender: number): number {
+    const { users, random } = this;
+    if (this.choice === ReceiverChoice.Friends) {
+      const friend = this.friendOf(sender, random.below(this.friends));
+      return friend === sender ? (sender + 1) % users : friend;
+    }
+    const other = this.cumulative === null ? random.below(users) : this.byWeight(this.cumulative);
+    return other === sender ? (other + 1) % users : other;
+  }
+
+  private byWeight(cumulative: Float64Array): number {
+    const target = this.random.unit() * (cumulative[cumulative.length - 1] as number);
+    let low = 0;
+    let high = cumulative.length - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((cumulative[middle] as number) <= target) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,457 @@
+/**
+ * A virtual client is a full client: the protocol machines on a socket of its own, with the faults
+ * of its own link between them, and the two books of the ledger beside them.
+ *
+ * It decides nothing about the protocol. Timers of the machines and of reconnecting share one entry
+ * in the worker's timing wheel, armed lazily: a deadline that moves later is found out when the old
+ * one fires, so acknowledged messages cost no timer operation.
+ */
+import {
+  Client,
+  ClientEffectKind,
+  decode,
+  DecodeResult,
+  encode,
+  encodeAlone,
+  encodedBytes,
+  Kind,
+  never,
+  type Packet,
+} from '../protocol/index.ts';
+import type { BookShelf, ReceivedBook, SentBook } from './ledger.ts';
+import { FaultAction } from './link.ts';
+import { ClientSocket, type SocketListener } from './socket.ts';
+import type { Swarm } from './swarm.ts';
+import { Timer } from './timing-wheel.ts';
+
+/** Request number of the harness's own count:R; the puller's numbers never get there. */
+export const PROBE_REQUEST = 0xffffffff;
+
+/** A packet that the link holds back. */
+class HeldPacket extends Timer {
+  private readonly client: VirtualClient;
+  private readonly socket: ClientSocket;
+  private readonly bytes: Uint8Array<ArrayBuffer>;
+  private readonly isIncoming: boolean;
+
+  constructor(
+    client: VirtualClient,
+    socket: ClientSocket,
+    bytes: Uint8Array<ArrayBuffer>,
+    isIncoming: boolean,
+  ) {
+    super();
+    this.client = client;
+    this.socket = socket;
+    this.bytes = bytes;
+    this.isIncoming = isIncoming;
+  }
+
+  override onTimer(nowMs: number): void {
+    this.client.onHeld(this.socket, this.bytes, this.isIncoming, nowMs);
+  }
+}
+
+export class VirtualClient extends Timer implements SocketListener {
+  readonly uid: number;
+  readonly index: number;
+  readonly machine: Client;
+  readonly sent: BookShelf<SentBook> = new Map();
+  readonly received: BookShelf<ReceivedBook> = new Map();
+  private readonly swarm: Swarm;
+  private socket: ClientSocket | null = null;
+  private online = false;
+  private wanted = false;
+  private connectStartedUs = 0;
+  private reconnects = 0;
+  private reconnectAtMs = Infinity;
+  /** Packets per kind that passed the link, for faults by rule. */
+  private linkCounts: Uint32Array | null = null;
+  /** True while what the machines send is thrown away: the process dies, or holds its tongue. */
+  private isCrashing = false;
+  private isMute = false;
+  private crashes = 0;
+  private isHalfOpen = false;
+  private wasKicked = false;
+  /** Closed loop: settled messages whose successors wait for the end of the drain. */
+  settledNow = 0;
+  /** Pulls that ended with no row since the last row; two in a row mean drained. */
+  emptyPulls = 0;
+  rowsInPull = 0;
+  pullStartedUs = 0;
+  /** What happens at a page of this client, before it is acknowledged; null = nothing. */
+  atPage: { readonly nth: number; readonly action: 'crash' | 'hold'; reached: boolean } | null =
+    null;
+  private pages = 0;
+  /** Pulls that ended, and when and after how much traffic of the worker the last one did. */
+  drains = 0;
+  drainedAtUs = 0;
+  drainedBytesReceived = 0;
+  drainedBytesSent = 0;
+  /** Called once, when the next pull starts. */
+  onFirstPull: (() => void) | null = null;
+  isPulling = false;
+  /** Messages in the inbox at the final probe; -1 = not probed. */
+  probedCount = -1;
+
+  constructor(swarm: Swarm, index: number, uid: number, machine: Client) {
+    super();
+    this.swarm = swarm;
+    this.index = index;
+    this.uid = uid;
+    this.machine = machine;
+  }
+
+  get isOnline(): boolean {
+    return this.online;
+  }
+
+  get isWanted(): boolean {
+    return this.wanted;
+  }
+
+  /** Connects now and reconnects whenever the connection is lost. */
+  goOnline(): void {
+    if (this.wanted) return;
+    this.wanted = true;
+    this.reconnects = 0;
+    this.connect();
+  }
+
+  /** Logs out with a close frame; what waits for ack:N stays in the queue. */
+  goOffline(): void {
+    this.wanted = false;
+    this.reconnectAtMs = Infinity;
+    this.socket?.close(1000);
+    this.loseSession(false);
+  }
+
+  /** The process dies and comes back after `awayMs`; its log survives. */
+  crash(awayMs: number): void {
+    this.crashes++;
+    this.swarm.counters.crashes++;
+    const socket = this.socket;
+    this.socket = null;
+    socket?.destroy();
+    this.loseSession(true);
+    if (this.wanted) this.reconnectIn(awayMs);
+  }
+
+  /** The network drops the connection; the client comes back at once. */
+  drop(): void {
+    const socket = this.socket;
+    this.socket = null;
+    socket?.reset();
+    this.loseSession(false);
+    if (this.wanted) {
+      this.reconnects = 0;
+      this.connect();
+    }
+  }
+
+  /** The link goes dead without a sign, in both directions. */
+  halfOpen(): void {
+    if (this.socket === null) return;
+    this.isHalfOpen = true;
+    this.socket.isAlive = false;
+  }
+
+  endHalfOpen(): void {
+    if (!this.isHalfOpen) return;
+    this.isHalfOpen = false;
+    this.drop();
+  }
+
+  pauseReading(): void {
+    this.socket?.pause();
+  }
+
+  resumeReading(): void {
+    this.socket?.resume();
+  }
+
+  /** Starts a pull unless one is under way. */
+  pull(nowMs: number): void {
+    if (!this.online || this.machine.puller.busy) return;
+    this.noticePull();
+    this.machine.puller.start(nowMs, this.swarm.effects);
+    this.drain(nowMs);
+  }
+
+  /** Asks the server how many messages it still holds. */
+  probe(): void {
+    const { packet } = this.swarm;
+    packet.kind = Kind.CountR;
+    packet.request = PROBE_REQUEST;
+    this.write(packet);
+    this.socket?.flush();
+  }
+
+  /** Drains what an input of the machines wrote, then writes to the socket. */
+  drain(nowMs: number): void {
+    const { swarm } = this;
+    const { effects } = swarm;
+    for (;;) {
+      for (let i = 0; i < effects.length; i++) {
+        const effect = effects.at(i);
+        switch (effect.kind) {
+          case ClientEffectKind.Send:
+            if (!this.isCrashing && !this.isMute) this.transmit(effect.packet, nowMs);
+            break;
+          case ClientEffectKind.Deliver:
+          case ClientEffectKind.Repeat:
+            if (effect.paged) this.rowsInPull++;
+            swarm.onArrival(this, effect);
+            break;
+          case ClientEffectKind.Accepted:
+            swarm.onAccepted(this, effect);
+            break;
+          case ClientEffectKind.Settled:
+            swarm.onSettled(this, effect);
+            break;
+          case ClientEffectKind.Drained:
+            this.onDrained(effect.status);
+            break;
+          case ClientEffectKind.Kicked:
+            this.wasKicked = true;
+            break;
+          default:
+            never(effect.kind, 'client effect');
+        }
+      }
+      effects.clear();
+      if (this.settledNow === 0) break;
+      const settled = this.settledNow;
+      this.settledNow = 0;
+      for (let i = 0; i < settled; i++) swarm.submitNext(this, nowMs);
+      if (effects.length === 0) break;
+    }
+  }
+
+  flush(): void {
+    this.socket?.flush();
+    this.reschedule();
+  }
+
+  override onTimer(nowMs: number): void {
+    if (this.reconnectAtMs <= nowMs) {
+      this.reconnectAtMs = Infinity;
+      if (this.wanted && this.socket === null) this.connect();
+    }
+    if (this.machine.nextDeadlineMs() <= nowMs) {
+      this.machine.onDeadline(nowMs, this.swarm.effects);
+      this.drain(nowMs);
+    }
+    this.flush();
+  }
+
+  onOpen(): void {
+    const { swarm } = this;
+    const nowUs = swarm.touch();
+    this.online = true;
+    this.reconnects = 0;
+    this.wasKicked = false;
+    swarm.onConnected(this, nowUs - this.connectStartedUs);
+    this.noticePull();
+    this.machine.onConnect(nowUs / 1000, swarm.effects);
+    this.drain(nowUs / 1000);
+    this.flush();
+  }
+
+  onMessage(bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    if (this.isHalfOpen) return;
+    const { swarm } = this;
+    const nowMs = swarm.touchOften() / 1000;
+    const { packet } = swarm;
+    if (decode(bytes, view, offset, length, packet) !== DecodeResult.Ok) {
+      swarm.counters.undecodable++;
+      this.socket?.close(1002);
+      return;
+    }
+    const kind = packet.kind;
+    swarm.packets[kind]!++;
+    const action = this.faultOf(kind);
+    if (action === FaultAction.Drop) return;
+    if (action === FaultAction.Delay) {
+      this.hold(bytes.slice(offset, offset + length), true, kind, nowMs);
+      return;
+    }
+    this.handle(packet, nowMs);
+    if (action !== FaultAction.Duplicate) return;
+    decode(bytes, view, offset, length, packet);
+    this.handle(packet, nowMs);
+  }
+
+  onReadEnd(): void {
+    this.flush();
+  }
+
+  onClose(code: number, reason: string): void {
+    // A socket that was given up (crash, drop) closes later; only the current one counts.
+    if (this.socket === null || this.socket.isOpen) return;
+    this.socket = null;
+    this.swarm.onDisconnected(code, reason);
+    this.loseSession(false);
+    if (!this.wanted) return;
+    if (this.wasKicked) {
+      this.wanted = false;
+      return;
+    }
+    const { firstMs, maxMs } = this.swarm.config.reconnect;
+    const backoffMs = Math.min(firstMs * 2 ** this.reconnects++, maxMs);
+    this.reconnectIn(backoffMs * (0.5 + this.swarm.random.unit()));
+  }
+
+  /** A held packet is due; it is gone when its connection is. */
+  onHeld(
+    socket: ClientSocket,
+    bytes: Uint8Array<ArrayBuffer>,
+    isIncoming: boolean,
+    nowMs: number,
+  ): void {
+    if (socket !== this.socket || !socket.isOpen) return;
+    if (isIncoming) {
+      const { packet } = this.swarm;
+      decode(bytes, new DataView(bytes.buffer), 0, bytes.length, packet);
+      this.handle(packet, nowMs);
+    } else {
+      const at = socket.reserve(bytes.length);
+      this.swarm.hub.write.set(bytes, at);
+    }
+    this.flush();
+  }
+
+  private handle(packet: Packet, nowMs: number): void {
+    const { swarm } = this;
+    if (packet.kind === Kind.CountA && packet.request === PROBE_REQUEST) {
+      this.probedCount = packet.counts.reduce((sum, { count }) => sum + count, 0);
+      return;
+    }
+    if (packet.kind === Kind.InboxN) this.noticePull();
+    const isPage = packet.kind === Kind.PullA && packet.rows.length > 0;
+    const planned = isPage ? this.plannedAtPage() : null;
+    this.isMute = planned === 'hold';
+    this.isCrashing = planned === 'crash' || (isPage && swarm.crashesNow(this.crashes));
+    if (!this.machine.onPacket(packet, nowMs, swarm.effects)) {
+      swarm.counters.undecodable++;
+      this.socket?.close(1002);
+    }
+    this.drain(nowMs);
+    this.isMute = false;
+    if (this.isCrashing) {
+      this.isCrashing = false;
+      this.crash(swarm.crashAwayMs());
+    }
+  }
+
+  private plannedAtPage(): 'crash' | 'hold' | null {
+    const { atPage } = this;
+    this.pages++;
+    if (atPage === null || atPage.reached || this.pages !== atPage.nth) return null;
+    atPage.reached = true;
+    return atPage.action;
+  }
+
+  private noticePull(): void {
+    if (this.isPulling) return;
+    this.isPulling = true;
+    this.rowsInPull = 0;
+    this.pullStartedUs = this.swarm.nowUs;
+    this.onFirstPull?.();
+    this.onFirstPull = null;
+  }
+
+  private onDrained(status: number): void {
+    this.emptyPulls = this.rowsInPull === 0 && status === 0 ? this.emptyPulls + 1 : 0;
+    const { hub } = this.swarm;
+    this.drains++;
+    this.drainedAtUs = this.swarm.touch();
+    this.drainedBytesReceived = hub.bytesReceived;
+    this.drainedBytesSent = hub.bytesSent + hub.writeLength;
+    this.swarm.onDrained(this, status);
+    this.isPulling = false;
+    if (this.machine.puller.busy) this.noticePull(); // it went on by itself
+  }
+
+  private transmit(packet: Packet, nowMs: number): void {
+    const kind = packet.kind;
+    const { swarm } = this;
+    swarm.packets[kind]!++;
+    if (this.socket === null) return;
+    switch (this.faultOf(kind)) {
+      case FaultAction.Drop:
+        return;
+      case FaultAction.Delay:
+        this.hold(encodeAlone(packet), false, kind, nowMs);
+        return;
+      case FaultAction.Duplicate:
+        this.write(packet);
+        this.write(packet);
+        return;
+      default:
+        this.write(packet);
+    }
+  }
+
+  private write(packet: Packet): void {
+    const { socket } = this;
+    if (socket === null || !socket.isOpen) return;
+    const at = socket.reserve(encodedBytes(packet));
+    const { hub } = this.swarm;
+    encode(packet, hub.write, hub.writeView, at);
+  }
+
+  private hold(
+    bytes: Uint8Array<ArrayBuffer>,
+    isIncoming: boolean,
+    kind: Kind,
+    nowMs: number,
+  ): void {
+    const { faults, wheel } = this.swarm;
+    if (faults === null || this.socket === null) return;
+    wheel.arm(new HeldPacket(this, this.socket, bytes, isIncoming), nowMs + faults.holdMs(kind));
+  }
+
+  private faultOf(kind: Kind): FaultAction {
+    const { faults } = this.swarm;
+    if (faults === null) return FaultAction.Pass;
+    let nth = 0;
+    if (faults.hasRules) {
+      this.linkCounts ??= new Uint32Array(256);
+      nth = ++this.linkCounts[kind]!;
+    }
+    return faults.decide(kind, nth);
+  }
+
+  private connect(): void {
+    const { swarm } = this;
+    this.connectStartedUs = swarm.touch();
+    swarm.counters.connects++;
+    this.socket = new ClientSocket(
+      swarm.hub,
+      swarm.endpoint,
+      swarm.tokenOf(this.uid),
+      this,
+      swarm.socketLimits,
+    );
+  }
+
+  private loseSession(isCrash: boolean): void {
+    if (isCrash) this.machine.onCrash();
+    else this.machine.onDisconnect();
+    if (this.isPulling) this.isPulling = false;
+    if (!this.online) return;
+    this.online = false;
+    this.swarm.onSessionLost();
+  }
+
+  private reconnectIn(ms: number): void {
+    this.reconnectAtMs = this.swarm.touch() / 1000 + ms;
+    this.reschedule();
+  }
+
+  private reschedule(): void {
+    const next = Math.min(this.machine.nextDeadlineMs(), this.reconnectAtMs);
+    if (next < this.deadlineMs || this.wheelSlot < 0) this.swarm.wheel.arm(this, next);
+  }
+}

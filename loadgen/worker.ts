@@ -1,0 +1,161 @@
+/**
+ * Entry of a worker thread: a swarm that obeys commands from the runner over a MessagePort.
+ * Commands are answered in order of completion; samples of each second are pushed.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { emptyDrain, type DrainMeasure, type DrainOrder, measureDrain } from './drain-measure.ts';
+import type { SwarmConfig } from './swarm-config.ts';
+import { type SecondSample, sleep, Swarm, type SwarmReport, until } from './swarm.ts';
+
+/** What the runner may ask, with the answer's type. */
+export interface Commands {
+  connect: { ask: null; answer: null };
+  startLoad: { ask: { startUs: number }; answer: null };
+  stopLoad: { ask: null; answer: null };
+  heal: { ask: null; answer: null };
+  returnAll: { ask: null; answer: null };
+  status: { ask: null; answer: SwarmStatus };
+  pullAll: { ask: { timeoutMs: number }; answer: number | null };
+  probeAll: { ask: { timeoutMs: number }; answer: number | null };
+  dropAll: { ask: null; answer: null };
+  /** Every client of [from, to) sends `count` messages to user index `receiver`. */
+  send: {
+    ask: { from: number; to: number; receiver: number; count: number; timeoutMs: number };
+    answer: boolean;
+  };
+  goOffline: { ask: { from: number; to: number }; answer: null };
+  drain: { ask: DrainOrder; answer: DrainMeasure };
+  report: { ask: { stuck: number }; answer: SwarmReport };
+  stop: { ask: null; answer: null };
+}
+export type CommandName = keyof Commands;
+
+export interface SwarmStatus {
+  clients: number;
+  wanted: number;
+  online: number;
+  inflight: number;
+  silenceMs: number;
+  pulling: number;
+}
+
+export interface Command {
+  id: number;
+  name: CommandName;
+  ask: unknown;
+}
+
+/** Worker to runner. */
+export type WorkerMessage =
+  | { type: 'answer'; id: number; answer: unknown }
+  | { type: 'failure'; id: number; message: string }
+  | { type: 'second'; sample: SecondSample }
+  | { type: 'at-page' };
+
+const SECOND_MS = 1000;
+
+/** The piscina task: runs until the command `stop`. */
+export default async function runSwarm(task: {
+  config: SwarmConfig;
+  port: MessagePort;
+}): Promise<void> {
+  const { config, port } = task;
+  const swarm = new Swarm(config);
+  const post = (message: WorkerMessage): void => port.postMessage(message);
+  let seconds: NodeJS.Timeout | null = null;
+
+  const handlers: {
+    [Name in CommandName]: (
+      ask: Commands[Name]['ask'],
+    ) => Commands[Name]['answer'] | Promise<Commands[Name]['answer']>;
+  } = {
+    connect: async () => {
+      await swarm.connectAll();
+      return null;
+    },
+    startLoad: ({ startUs }) => {
+      swarm.startLoad(startUs);
+      seconds = setInterval(() => post({ type: 'second', sample: swarm.takeSecond() }), SECOND_MS);
+      return null;
+    },
+    stopLoad: () => {
+      swarm.stopLoad();
+      return null;
+    },
+    heal: () => {
+      swarm.heal();
+      return null;
+    },
+    returnAll: async () => {
+      await swarm.returnAll();
+      return null;
+    },
+    status: () => ({
+      clients: swarm.clients.length,
+      wanted: swarm.clients.filter((client) => client.isWanted).length,
+      online: swarm.online,
+      inflight: swarm.inflight,
+      silenceMs: swarm.silenceMs(),
+      pulling: swarm.clients.filter((client) => client.machine.puller.busy).length,
+    }),
+    pullAll: ({ timeoutMs }) => swarm.pullAll(timeoutMs),
+    probeAll: ({ timeoutMs }) => swarm.probeAll(timeoutMs),
+    dropAll: () => {
+      for (const client of swarm.clients) client.drop();
+      return null;
+    },
+    send: async ({ from, to, receiver, count, timeoutMs }) => {
+      const senders = swarm.clients.filter(({ index }) => index >= from && index < to);
+      for (let i = 0; i < count; i++) {
+        for (const client of senders) {
+          const nowMs = swarm.touch() / 1000;
+          swarm.submit(client, config.uidBase + receiver, swarm.nowUs, nowMs);
+          client.drain(nowMs);
+          client.flush();
+        }
+        if (i % 16 === 15) await sleep(0);
+      }
+      return until(() => swarm.isSettled(), timeoutMs);
+    },
+    goOffline: ({ from, to }) => {
+      for (const client of swarm.clients) {
+        if (client.index >= from && client.index < to) client.goOffline();
+      }
+      return null;
+    },
+    drain: (order) => {
+      const client = swarm.clients.find(({ index }) => index === order.index);
+      if (client === undefined) return emptyDrain();
+      return measureDrain(swarm, client, order, () => post({ type: 'at-page' }));
+    },
+    report: ({ stuck }) => swarm.report(stuck),
+    stop: () => {
+      if (seconds !== null) clearInterval(seconds);
+      swarm.stop();
+      return null;
+    },
+  };
+
+  swarm.run();
+  await new Promise<void>((resolve) => {
+    port.on('message', (command: Command) => {
+      const handler = handlers[command.name] as (ask: unknown) => unknown;
+      Promise.resolve()
+        .then(() => handler(command.ask))
+        .then(
+          (answer) => {
+            post({ type: 'answer', id: command.id, answer });
+            if (command.name === 'stop') setTimeout(resolve, 20);
+          },
+          (error: unknown) => {
+            post({
+              type: 'failure',
+              id: command.id,
+              message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+            });
+          },
+        );
+    });
+  });
+  port.close();
+}
