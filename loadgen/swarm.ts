@@ -287,7 +287,9 @@ export class Swarm {
       );
     } else if (load.mode === 'closed') {
       for (const client of this.senders) {
-        for (let i = 0; i < load.window; i++) this.submitNext(client, this.touch() / 1000);
+        const nowMs = this.touch() / 1000;
+        for (let i = 0; i < load.window; i++) this.submitNext(client, nowMs);
+        client.drain(nowMs);
         client.flush();
       }
     }

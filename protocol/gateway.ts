@@ -344,13 +344,11 @@ export class Gateway<Handle = unknown> {
     const { uid, epoch, seq } = packet;
     const isNamed = epoch !== 0 && seq !== 0;
     const status = !isUid(uid) ? Status.BadUid : isNamed ? Status.Ok : Status.BadMsgid;
-    const answer = this.send(session, Kind.AckA, out);
-    if (answer !== null) {
-      answer.uid = uid;
-      answer.epoch = epoch;
-      answer.seq = seq;
-      answer.status = status;
-    }
+    const answer = this.push(session, Kind.AckA, out);
+    answer.uid = uid;
+    answer.epoch = epoch;
+    answer.seq = seq;
+    answer.status = status;
     if (status !== Status.Ok) return;
     if (this.isDurable) {
       const effect = out.push();
@@ -406,8 +404,7 @@ export class Gateway<Handle = unknown> {
 
   private onCountR(session: Session<Handle>, packet: Packet, out: GatewayEffects<Handle>): void {
     if (!this.admit()) {
-      const answer = this.send(session, Kind.CountA, out);
-      if (answer === null) return;
+      const answer = this.push(session, Kind.CountA, out);
       answer.request = packet.request;
       answer.status = Status.Overloaded;
       answer.counts = [];
@@ -435,8 +432,7 @@ export class Gateway<Handle = unknown> {
     status: Status,
     out: GatewayEffects<Handle>,
   ): void {
-    const answer = this.send(session, Kind.PullA, out);
-    if (answer === null) return;
+    const answer = this.push(session, Kind.PullA, out);
     answer.request = request;
     answer.status = status;
     answer.more = false;
@@ -478,8 +474,7 @@ export class Gateway<Handle = unknown> {
     message: Pick<Packet, 'epoch' | 'seq' | 'msgType' | 'content'>,
     out: GatewayEffects<Handle>,
   ): void {
-    const push = this.send(receiver, Kind.MsgN, out);
-    if (push === null) return;
+    const push = this.push(receiver, Kind.MsgN, out);
     push.uid = sender;
     push.epoch = message.epoch;
     push.seq = message.seq;
@@ -503,15 +498,19 @@ export class Gateway<Handle = unknown> {
     push.confirmation = confirmation;
   }
 
-  /** A Send effect for the caller to fill, or null when the session is closed. */
-  private send(session: Session<Handle>, kind: Kind, out: GatewayEffects<Handle>): Packet | null {
-    if (!session.open) return null;
+  /** A Send effect to an open session, for the caller to fill. */
+  private push(session: Session<Handle>, kind: Kind, out: GatewayEffects<Handle>): Packet {
     const effect = out.push();
     effect.kind = GatewayEffectKind.Send;
     effect.session = session;
     effect.packet.kind = kind;
     effect.packet.status = Status.Ok;
     return effect.packet;
+  }
+
+  /** The same for a session that may have closed while the store was at work: null then. */
+  private send(session: Session<Handle>, kind: Kind, out: GatewayEffects<Handle>): Packet | null {
+    return session.open ? this.push(session, kind, out) : null;
   }
 
   private close(session: Session<Handle>, code: CloseCode, out: GatewayEffects<Handle>): void {

@@ -23,12 +23,17 @@ export interface ConnectionContext {
   onGone(connection: Connection): void;
 }
 
+/** What uWebSockets.js keeps for a socket: it copies the properties, so the object is only a shell. */
+export interface SocketData {
+  readonly connection: Connection;
+}
+
 export class Connection implements Peer, OutgoingQueue {
   readonly uid: number;
   readonly expiresAtMs: number;
   readonly waiting: Slot[] = [];
   session: UserSession | null = null;
-  private ws: WebSocket<Connection> | null = null;
+  private ws: WebSocket<SocketData> | null = null;
   private closeCode: CloseCode | 0 = 0;
   private readonly context: ConnectionContext;
 
@@ -38,12 +43,12 @@ export class Connection implements Peer, OutgoingQueue {
     this.context = context;
   }
 
-  get socket(): WebSocket<Connection> {
+  get socket(): WebSocket<SocketData> {
     if (this.ws === null) throw new Error('the socket is open while packets wait for it');
     return this.ws;
   }
 
-  onOpen(ws: WebSocket<Connection>): void {
+  onOpen(ws: WebSocket<SocketData>): void {
     this.ws = ws;
   }
 

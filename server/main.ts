@@ -80,7 +80,11 @@ async function run(config: ServerConfig): Promise<void> {
     store =
       config.store === 'memory'
         ? createMemoryStore({ limits })
-        : await openLmdbStore({ path: config.dataDir, limits });
+        : openLmdbStore({
+            path: config.dataDir,
+            limits,
+            onError: (error) => log.error({ err: error }, 'the store failed'),
+          });
   } catch (error) {
     fail((error as Error).message, ExitCode.Invalid);
   }
@@ -104,6 +108,10 @@ async function run(config: ServerConfig): Promise<void> {
     else log.error('commits were still in flight at the drain timeout; senders will retransmit');
     process.exit(isDrained ? ExitCode.Pass : ExitCode.Failed);
   };
+  if (process.env['ACKBENCH_STOP_WITH_STDIN'] === '1') {
+    // A runner started this server: it must not outlive it.
+    process.stdin.on('end', () => void stop('end of stdin')).resume();
+  }
   process.once('SIGTERM', () => void stop('SIGTERM'));
   process.once('SIGINT', () => void stop('SIGINT'));
 }

@@ -23,7 +23,7 @@ import {
 } from '../protocol/index.ts';
 import { createAuthenticator, SUBPROTOCOL } from './auth.ts';
 import type { ServerConfig } from './config.ts';
-import { Connection, type Peer, type UserSession } from './connection.ts';
+import { Connection, type Peer, type SocketData, type UserSession } from './connection.ts';
 import { Counters } from './counters.ts';
 import { refuseUpgrade, registerHttpApi, requestToken } from './http-api.ts';
 import { createMetrics } from './metrics.ts';
@@ -172,7 +172,7 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
       ? uWS.SSLApp({ cert_file_name: config.tlsCert, key_file_name: config.tlsKey })
       : uWS.App();
 
-  app.ws<Connection>('/v1/ws', {
+  app.ws<SocketData>('/v1/ws', {
     maxPayloadLength: config.contentMaxBytes + FRAME_SLACK_BYTES,
     maxBackpressure: config.backpressureMaxBytes,
     closeOnBackpressureLimit: false,
@@ -197,7 +197,7 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
         .split(',')
         .map((name) => name.trim());
       res.upgrade(
-        new Connection(identity.uid, identity.expiresAtMs, context),
+        { connection: new Connection(identity.uid, identity.expiresAtMs, context) },
         req.getHeader('sec-websocket-key'),
         offered.includes(SUBPROTOCOL) ? SUBPROTOCOL : '',
         req.getHeader('sec-websocket-extensions'),
@@ -205,15 +205,15 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
       );
     },
     open: (ws) => {
-      const connection = ws.getUserData();
+      const { connection } = ws.getUserData();
       connection.onOpen(ws);
       connections.add(connection);
       counters.connectionsOpened++;
       connection.session = gateway.onOpen(connection.uid, connection, Date.now(), effects);
       applyAll();
     },
-    message: (ws, message, isBinary) => onMessage(ws.getUserData(), message, isBinary),
-    close: (ws, code) => ws.getUserData().onClosed(code),
+    message: (ws, message, isBinary) => onMessage(ws.getUserData().connection, message, isBinary),
+    close: (ws, code) => ws.getUserData().connection.onClosed(code),
   });
 
   const metrics = createMetrics({

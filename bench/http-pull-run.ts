@@ -1,0 +1,211 @@
+/**
+ * The HTTP inbox API under load: autocannon pulls pages from filled inboxes; afterwards the receivers
+ * log in, drain over their sockets and the ledger is closed as in every run.
+ *
+ * autocannon's correction for coordinated omission is off (it assumes an interval of 1 ms at any
+ * rate); its latencies are those of a closed loop and are reported as such. Not acknowledging makes
+ * every request pull the same first page, so the inboxes stay full for the audit.
+ */
+import autocannon from 'autocannon';
+import { createMinter, type RetransmitTimers, SwarmPool } from '../loadgen/index.ts';
+import type { ScenarioResult, Verdict } from './result.ts';
+import {
+  auditReasons,
+  connectEverybody,
+  hashOf,
+  mergeReports,
+  quiesce,
+  retransmitOf,
+  type RunContext,
+  startTarget,
+  swarmBase,
+} from './rig.ts';
+import type { HttpPullScenario } from './scenario.ts';
+import { formatCount } from './units.ts';
+
+const TIMEOUT_MS = 30_000;
+const UID_BASE = 3_000_000;
+const RETRANSMIT: RetransmitTimers = { firstMs: 200, maxMs: 200, maxAttempts: 50, jitter: 0.1 };
+const SENDERS_MAX = 20;
+
+export interface HttpFigures {
+  requestsPerSec: number;
+  rowsPerSec: number;
+  bytesPerSec: number;
+  /** Closed loop, ms, as autocannon reports them. */
+  latencyMs: { p50: number; p90: number; p99: number; max: number };
+  requests: number;
+  non2xx: number;
+  errors: number;
+}
+
+export async function runHttpPull(
+  context: RunContext,
+  scenario: HttpPullScenario,
+): Promise<ScenarioResult> {
+  const { progress, signal } = context;
+  progress.start(scenario.name, scenario.durationS);
+  const messages = scenario.messagesPerUser;
+  const target = await startTarget(context, {
+    ...scenario.server,
+    settings: {
+      inboxMaxMessages: Math.max(10_000, messages),
+      inboxMaxBytes: Math.max(16_777_216, messages * scenario.payloadBytes),
+      ...scenario.server.settings,
+    },
+  });
+  const senders = Math.min(SENDERS_MAX, messages);
+  const users = senders + scenario.users;
+  const pool = new SwarmPool(
+    [
+      {
+        ...swarmBase({
+          target,
+          seed: scenario.seed ?? context.seed,
+          uidBase: UID_BASE,
+          users,
+          retransmit: RETRANSMIT,
+          payloadBytes: scenario.payloadBytes,
+          pull: {
+            strategy: 'paged-next',
+            order: 'oldest',
+            pageMessages: scenario.pageMessages,
+            pageBytes: 1_048_576,
+            requestTimeoutMs: 1000,
+          },
+        }),
+        offlineShare: scenario.users / users,
+      },
+    ],
+    { onSecond() {}, onAtPage() {} },
+  );
+  try {
+    await connectEverybody(pool, TIMEOUT_MS);
+    const each = Math.floor(messages / senders);
+    const rest = messages - each * senders;
+    for (let user = 0; user < scenario.users && !signal.aborted; user++) {
+      const all = {
+        from: 0,
+        to: senders,
+        receiver: senders + user,
+        count: each,
+        timeoutMs: TIMEOUT_MS,
+      };
+      await pool.ask('send', all);
+      if (rest > 0) await pool.ask('send', { ...all, to: rest, count: 1 });
+    }
+    const cpuBefore = target.server?.cpuUs() ?? null;
+    const figures = await pullOverHttp(context, scenario, target, senders);
+    const cpuAfter = target.server?.cpuUs() ?? null;
+    const rssBytes = target.server?.rssBytes() ?? 0;
+    progress.phase('settling');
+    const quiescence = await quiesce(pool, {
+      retransmit: RETRANSMIT,
+      timeoutMs: TIMEOUT_MS,
+      returnsUnderFaults: false,
+      signal,
+    });
+    const merged = mergeReports(await pool.ask('report', { stuck: quiescence.stuck }));
+    const { ledger, dedupe } = merged.audit;
+    const reasons = auditReasons(merged.audit);
+    if (figures.non2xx > 0 || figures.errors > 0) {
+      reasons.push(`${figures.non2xx} answers were not 2xx, ${figures.errors} requests failed`);
+    }
+    let verdict: Verdict = reasons.length > 0 ? 'fail' : 'pass';
+    if (verdict === 'pass' && (!quiescence.reached || signal.aborted)) {
+      verdict = 'unknown';
+      reasons.push(signal.aborted ? 'interrupted' : quiescence.reason);
+    }
+    const cpuUs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
+    const rows = figures.requests * Math.min(scenario.pageMessages, messages);
+    const result: ScenarioResult = {
+      name: scenario.name,
+      variant: null,
+      verdict,
+      reasons,
+      config: scenario,
+      configHash: hashOf(scenario),
+      target: { policy: scenario.server.policy, store: scenario.server.store },
+      load: {
+        clients: users,
+        offeredPerSec: 0,
+        achievedPerSec: figures.requestsPerSec,
+        sent: ledger.attempted,
+        mode: 'closed',
+      },
+      latency: merged.latency,
+      ledger,
+      dedupe,
+      retransmit: retransmitOf(merged),
+      packets: merged.packets,
+      server: {
+        // Per message that an HTTP page carried.
+        cpuUsPerMessage: cpuUs === null || rows === 0 ? null : cpuUs / rows,
+        rssBytes,
+        peakRssBytes: target.server?.peakRssBytes ?? 0,
+      },
+      generator: { cpuUsPerMessage: 0, eluMean: 0, eluMax: 0, loopDelayP99Us: 0, gcShare: 0 },
+      gates: [],
+      thresholds: [],
+      series: [],
+      lossBelow: ledger.accepted === 0 ? null : 3 / ledger.accepted,
+      examples: merged.audit.examples,
+      extra: { http: figures },
+      variants: [],
+    };
+    progress.end(
+      `${scenario.name}: ${verdict}, ${formatCount(figures.requestsPerSec)} pages/s, p99 ${figures.latencyMs.p99} ms, ${ledger.lost} lost`,
+    );
+    return result;
+  } finally {
+    await pool.close();
+    await target.server?.stop();
+  }
+}
+
+async function pullOverHttp(
+  context: RunContext,
+  scenario: HttpPullScenario,
+  target: { url: string; jwtKey: string },
+  senders: number,
+): Promise<HttpFigures> {
+  const mint = createMinter(target.jwtKey);
+  const url = new URL(target.url.replace(/^ws/, 'http'));
+  const instance = autocannon({
+    url: url.origin,
+    connections: scenario.connections,
+    duration: scenario.durationS,
+    ignoreCoordinatedOmission: true,
+    requests: Array.from({ length: scenario.users }, (_, user) => ({
+      method: 'GET' as const,
+      path: `/v1/inbox?limit=${scenario.pageMessages}`,
+      headers: { authorization: `Bearer ${mint(UID_BASE + senders + user)}` },
+    })),
+  } as autocannon.Options);
+  const stop = (): void => (instance as unknown as { stop(): void }).stop();
+  context.signal.addEventListener('abort', stop);
+  const ticks = setInterval(() => context.progress.phase('pulling over HTTP'), 1000);
+  try {
+    const result = await instance;
+    const rowsPerPage = Math.min(scenario.pageMessages, scenario.messagesPerUser);
+    const requests = result.requests.total;
+    const seconds = Math.max(result.duration, 0.001);
+    return {
+      requestsPerSec: requests / seconds,
+      rowsPerSec: (requests * rowsPerPage) / seconds,
+      bytesPerSec: result.throughput.total / seconds,
+      latencyMs: {
+        p50: result.latency.p50,
+        p90: result.latency.p90,
+        p99: result.latency.p99,
+        max: result.latency.max,
+      },
+      requests,
+      non2xx: result.non2xx,
+      errors: result.errors + result.timeouts,
+    };
+  } finally {
+    clearInterval(ticks);
+    context.signal.removeEventListener('abort', stop);
+  }
+}

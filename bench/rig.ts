@@ -1,0 +1,344 @@
+/**
+ * The rig of one run: a target (a fresh server or somebody else's) and a pool of swarms, and what
+ * every experiment does with them: bring everybody online, end in quiescence, close the books.
+ */
+import { createHash } from 'node:crypto';
+import {
+  type Audit,
+  auditBooks,
+  KIND_NAME,
+  KINDS,
+  LATENCIES,
+  type LatencySummary,
+  MUST_BE_ZERO,
+  Order,
+  Recorder,
+  type RetransmitTimers,
+  type SecondSample,
+  type SwarmConfig,
+  SwarmPool,
+  type SwarmReport,
+  type SwarmStatus,
+} from '../loadgen/index.ts';
+import type { Pinning } from './environment.ts';
+import type { Progress } from './progress.ts';
+import type { LatencyReport, ScenarioResult } from './result.ts';
+import type { Scenario } from './scenario.ts';
+import { type ServerOrder, ServerProcess } from './server-process.ts';
+
+/** What all runs of one invocation share. */
+export interface RunContext {
+  readonly seed: number;
+  readonly workers: number;
+  readonly pinning: Pinning | null;
+  /** Somebody else's server, or null for a fresh reference server per run. */
+  readonly target: {
+    readonly url: string;
+    readonly jwtKey: string;
+    readonly isInsecure: boolean;
+  } | null;
+  readonly progress: Progress;
+  /** Aborted by Ctrl-C: load stops, what was measured is reported. */
+  readonly signal: AbortSignal;
+}
+
+/** Longest silence that is waited for after an interruption. */
+const INTERRUPTED_QUIESCE_MS = 3000;
+const POLL_MS = 20;
+
+export interface Quiescence {
+  reached: boolean;
+  reason: string;
+  stuck: number;
+}
+
+/** Waits, but not beyond an interruption. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal?.aborted === true) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, ms);
+    signal?.addEventListener('abort', finish);
+  });
+}
+
+/** Starts the server that a scenario wants; null for a remote target. */
+export async function startTarget(
+  context: RunContext,
+  order: ServerOrder,
+): Promise<{ server: ServerProcess | null; url: string; jwtKey: string; isInsecure: boolean }> {
+  if (context.target !== null) return { server: null, ...context.target };
+  const server = await ServerProcess.start(order, context.pinning);
+  return { server, url: server.url, jwtKey: server.jwtKey, isInsecure: false };
+}
+
+/** The parts of a swarm's configuration that follow from a scenario's common fields. */
+export function swarmBase(options: {
+  target: { url: string; jwtKey: string; isInsecure: boolean };
+  seed: number;
+  uidBase: number;
+  users: number;
+  retransmit: RetransmitTimers;
+  payloadBytes: number | [number, number];
+  pull: {
+    strategy: SwarmConfig['pull']['strategy'];
+    order: 'oldest' | 'newest';
+    pageMessages: number;
+    pageBytes: number;
+    requestTimeoutMs: number;
+  };
+  whole?: { messages: number; bytes: number };
+}): SwarmConfig {
+  const { payloadBytes, pull, whole } = options;
+  const [min, max] = typeof payloadBytes === 'number' ? [payloadBytes, payloadBytes] : payloadBytes;
+  return {
+    url: options.target.url,
+    isInsecure: options.target.isInsecure,
+    jwtKey: options.target.jwtKey,
+    seed: options.seed,
+    uidBase: options.uidBase,
+    users: options.users,
+    from: 0,
+    to: options.users,
+    offlineShare: 0,
+    churn: null,
+    epoch: 1,
+    load: { mode: 'none' },
+    share: 1,
+    receivers: { choice: 'friends', friends: 16, exponent: 1 },
+    payloadBytes: { min, max },
+    retransmit: options.retransmit,
+    inflightMax: 1_000_000,
+    pull: {
+      strategy: pull.strategy,
+      order: pull.order === 'newest' ? Order.NewestFirst : Order.OldestFirst,
+      pageMessages: pull.pageMessages,
+      pageBytes: pull.pageBytes,
+      wholeMessages: whole?.messages ?? 10_000,
+      wholeBytes: whole?.bytes ?? 1_048_576,
+      requestTimeoutMs: pull.requestTimeoutMs,
+    },
+    faults: null,
+    crashOnPage: null,
+    friendUids: null,
+    events: [],
+    connectRatePerSec: 10_000,
+    reconnect: { firstMs: 50, maxMs: 1000 },
+    warmupMs: 0,
+    durationMs: 0,
+  };
+}
+
+/** One config per worker: users in equal slices, the load in proportion to them. */
+export function sliceConfig(config: SwarmConfig, workers: number): SwarmConfig[] {
+  const count = Math.max(1, Math.min(workers, config.users));
+  return Array.from({ length: count }, (_, i) => {
+    const from = Math.floor((config.users * i) / count);
+    const to = Math.floor((config.users * (i + 1)) / count);
+    return { ...config, from, to, share: (to - from) / config.users };
+  });
+}
+
+/** Status of all workers, summed; silence is the shortest. */
+export async function statusOf(pool: SwarmPool): Promise<SwarmStatus> {
+  const parts = await pool.ask('status', null);
+  const sum = (pick: (status: SwarmStatus) => number): number =>
+    parts.reduce((total, status) => total + pick(status), 0);
+  return {
+    clients: sum(({ clients }) => clients),
+    wanted: sum(({ wanted }) => wanted),
+    online: sum(({ online }) => online),
+    inflight: sum(({ inflight }) => inflight),
+    pulling: sum(({ pulling }) => pulling),
+    silenceMs: Math.min(...parts.map(({ silenceMs }) => silenceMs)),
+  };
+}
+
+/** Waits until a status satisfies `isDone`; null after `timeoutMs`. */
+export async function waitFor(
+  pool: SwarmPool,
+  isDone: (status: SwarmStatus) => boolean,
+  timeoutMs: number,
+): Promise<SwarmStatus | null> {
+  const endMs = performance.now() + timeoutMs;
+  for (;;) {
+    const status = await statusOf(pool);
+    if (isDone(status)) return status;
+    if (performance.now() >= endMs) return null;
+    await pause(POLL_MS);
+  }
+}
+
+/** Connects everybody; the sockets that are open after at most `timeoutMs`. */
+export async function connectEverybody(
+  pool: SwarmPool,
+  timeoutMs: number,
+): Promise<{ asked: number; open: number }> {
+  await pool.ask('connect', null);
+  const isComplete = ({ online, wanted, pulling }: SwarmStatus): boolean =>
+    online === wanted && pulling === 0;
+  const status = (await waitFor(pool, isComplete, timeoutMs)) ?? (await statusOf(pool));
+  return { asked: status.wanted, open: status.online };
+}
+
+/**
+ * Quiescence: load stopped, faults healed, everybody online, nothing waiting for ack:N, silence for
+ * twice the largest retransmission timeout, and two pulls of everybody that come back empty.
+ */
+export async function quiesce(
+  pool: SwarmPool,
+  options: {
+    retransmit: RetransmitTimers;
+    timeoutMs: number;
+    /** Let those who were away return while the faults are still on. */
+    returnsUnderFaults: boolean;
+    signal: AbortSignal;
+  },
+): Promise<Quiescence> {
+  const { retransmit, signal } = options;
+  const limitMs = signal.aborted
+    ? Math.min(options.timeoutMs, INTERRUPTED_QUIESCE_MS)
+    : options.timeoutMs;
+  const endMs = performance.now() + limitMs;
+  const leftMs = (): number => Math.max(0, endMs - performance.now());
+  const silenceMs = 2 * retransmit.maxMs * (1 + retransmit.jitter);
+  const isCalm = (status: SwarmStatus): boolean =>
+    status.online === status.clients && status.inflight === 0 && status.pulling === 0;
+
+  await pool.ask('stopLoad', null);
+  if (options.returnsUnderFaults) {
+    await pool.ask('returnAll', null);
+    await waitFor(pool, isCalm, leftMs() / 2);
+  }
+  await pool.ask('heal', null);
+  await pool.ask('returnAll', null);
+  for (;;) {
+    const calm = await waitFor(
+      pool,
+      (status) => isCalm(status) && status.silenceMs >= silenceMs,
+      leftMs(),
+    );
+    if (calm === null) {
+      const { online, clients, inflight } = await statusOf(pool);
+      return {
+        reached: false,
+        reason: `not quiescent after ${Math.round(limitMs / 1000)} s: ${online} of ${clients} online, ${inflight} messages without ack:N`,
+        stuck: 0,
+      };
+    }
+    const first = await pullEverybody(pool, leftMs());
+    const second = first === 0 ? await pullEverybody(pool, leftMs()) : null;
+    if (first === 0 && second === 0) break;
+    if (first === null || (first === 0 && second === null)) {
+      return { reached: false, reason: 'the last pulls were not answered', stuck: 0 };
+    }
+  }
+  const probes = await pool.ask('probeAll', { timeoutMs: Math.max(1000, leftMs()) });
+  if (probes.includes(null)) {
+    return { reached: false, reason: 'the final counts were not answered', stuck: 0 };
+  }
+  return { reached: true, reason: '', stuck: probes.reduce<number>((sum, n) => sum + (n ?? 0), 0) };
+}
+
+async function pullEverybody(pool: SwarmPool, timeoutMs: number): Promise<number | null> {
+  const rows = await pool.ask('pullAll', { timeoutMs });
+  return rows.includes(null) ? null : rows.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+}
+
+/** Everything that the swarms reported, merged. */
+export interface Merged {
+  audit: Audit;
+  latency: LatencyReport;
+  recorders: Record<(typeof LATENCIES)[number], Recorder>;
+  packets: Record<string, number>;
+  reports: SwarmReport[];
+}
+
+export function mergeReports(reports: SwarmReport[]): Merged {
+  const recorders = {} as Merged['recorders'];
+  const latency = {} as Record<string, LatencySummary>;
+  for (const name of LATENCIES) {
+    const recorder = new Recorder();
+    for (const report of reports) recorder.add(report.latencies[name]);
+    recorders[name] = recorder;
+    latency[`${name}Us`] = recorder.summary();
+  }
+  const packets: Record<string, number> = {};
+  for (const kind of KINDS) {
+    packets[KIND_NAME[kind]] = reports.reduce(
+      (sum, report) => sum + (report.packets[kind] ?? 0),
+      0,
+    );
+  }
+  return {
+    audit: auditBooks(reports.map(({ books }) => books)),
+    latency: latency as unknown as LatencyReport,
+    recorders,
+    packets,
+    reports,
+  };
+}
+
+/** msg:R packets beyond the first of each message, and over the messages. */
+export function retransmitOf(merged: Merged): { count: number; ratio: number } {
+  const { attempted } = merged.audit.ledger;
+  const count = (merged.packets['msg:R'] ?? 0) - attempted;
+  return { count: Math.max(0, count), ratio: attempted === 0 ? 0 : Math.max(0, count) / attempted };
+}
+
+/** What the audit says against a run, in words; empty when it says nothing. */
+export function auditReasons(audit: Audit): string[] {
+  const reasons: string[] = [];
+  for (const figure of MUST_BE_ZERO) {
+    const count = audit.ledger[figure];
+    if (count > 0) reasons.push(`${figure}: ${count} of ${audit.ledger.attempted} messages`);
+  }
+  for (const violation of audit.violations) reasons.push(`conservation violated: ${violation}`);
+  return reasons;
+}
+
+/** Samples of all workers, second by second. */
+export class SeriesCollector {
+  private readonly seconds = new Map<number, SecondSample[]>();
+
+  add(sample: SecondSample): void {
+    const second = Math.round(sample.second);
+    const samples = this.seconds.get(second) ?? [];
+    samples.push(sample);
+    this.seconds.set(second, samples);
+  }
+
+  points(untilS: number): ScenarioResult['series'] {
+    const points: ScenarioResult['series'] = [];
+    for (const [second, samples] of [...this.seconds].sort(([a], [b]) => a - b)) {
+      if (second < 1 || second > untilS + 0.5) continue;
+      const sum = (pick: (sample: SecondSample) => number): number =>
+        samples.reduce((total, sample) => total + pick(sample), 0);
+      const confirm = new Recorder();
+      for (const sample of samples) confirm.add(sample.confirm);
+      points.push({
+        second,
+        sentPerSec: sum(({ sent }) => sent),
+        confirmedPerSec: sum(({ confirmed }) => confirmed),
+        deliveredPerSec: sum(({ delivered }) => delivered),
+        inflight: sum(({ inflight }) => inflight),
+        online: sum(({ online }) => online),
+        confirmUsP50: confirm.quantile(0.5),
+        confirmUsP99: confirm.quantile(0.99),
+        confirmUsMax: confirm.max,
+        generatorBusy: Math.max(...samples.map(({ busyShare }) => busyShare)),
+      });
+    }
+    return points;
+  }
+}
+
+/** Identity of a configuration, without its seed. */
+export function hashOf(scenario: Scenario): string {
+  const { seed: _, ...rest } = scenario;
+  return createHash('sha256').update(JSON.stringify(rest)).digest('hex').slice(0, 16);
+}

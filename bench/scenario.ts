@@ -1,0 +1,280 @@
+/**
+ * Scenarios as data: the schema of a user's own file (YAML or JSON) and of the built-in suite.
+ * Unknown keys are refused, every mistake is listed, and units are in the names.
+ */
+import { readFileSync } from 'node:fs';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import {
+  Arrivals,
+  KIND_NAME,
+  KINDS,
+  PAYLOAD_MIN_BYTES,
+  Policy,
+  PullStrategy,
+  ReceiverChoice,
+} from '../loadgen/index.ts';
+import { parseThreshold } from './thresholds.ts';
+
+const share = z.number().min(0).max(1);
+const positive = z.number().positive();
+const whole = (min: number, max: number) => z.number().int().min(min).max(max);
+const packetName = z.enum(KINDS.map((kind) => KIND_NAME[kind]) as [string, ...string[]]);
+const range = z.tuple([z.number().min(0), z.number().min(0)]).refine(([min, max]) => min <= max, {
+  message: 'the first must not exceed the second',
+});
+const perPacket = z.union([share, z.partialRecord(packetName, share)]);
+
+const Server = z
+  .strictObject({
+    policy: z.enum([Policy.Relay, Policy.Durable]).default(Policy.Relay),
+    store: z.enum(['lmdb', 'memory']).default('lmdb'),
+    settings: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+  })
+  .prefault({});
+
+const Retransmit = z
+  .strictObject({
+    firstMs: positive.default(1000),
+    maxMs: positive.default(2000),
+    maxAttempts: whole(1, 100).default(12),
+    jitter: share.default(0.1),
+  })
+  .prefault({});
+
+const Pull = z
+  .strictObject({
+    strategy: z
+      .enum(Object.values(PullStrategy) as [PullStrategy, ...PullStrategy[]])
+      .default(PullStrategy.PagedNext),
+    order: z.enum(['oldest', 'newest']).default('oldest'),
+    pageMessages: whole(1, 100_000).default(100),
+    pageBytes: whole(1, 67_108_864).default(1_048_576),
+    requestTimeoutMs: positive.default(2000),
+  })
+  .prefault({});
+
+const Receivers = z
+  .strictObject({
+    choice: z
+      .enum(Object.values(ReceiverChoice) as [ReceiverChoice, ...ReceiverChoice[]])
+      .default(ReceiverChoice.Friends),
+    friends: whole(1, 100_000).default(16),
+    exponent: z.number().min(0).max(5).default(1),
+  })
+  .prefault({});
+
+const contentBytes = whole(PAYLOAD_MIN_BYTES, 1_048_576);
+const PayloadBytes = z
+  .union([
+    contentBytes,
+    z.tuple([contentBytes, contentBytes]).refine(([min, max]) => min <= max, {
+      message: 'the first must not exceed the second',
+    }),
+  ])
+  .default(128);
+
+const LoadMode = z.discriminatedUnion('mode', [
+  z.strictObject({
+    mode: z.literal('open'),
+    ratePerSec: positive.max(10_000_000),
+    arrivals: z
+      .enum(Object.values(Arrivals) as [Arrivals, ...Arrivals[]])
+      .default(Arrivals.Poisson),
+    burst: whole(1, 100_000).default(100),
+  }),
+  z.strictObject({ mode: z.literal('closed'), window: whole(1, 100_000) }),
+]);
+
+const Faults = z.strictObject({
+  drop: perPacket.optional(),
+  duplicate: perPacket.optional(),
+  reorder: perPacket.optional(),
+  delay: perPacket.optional(),
+  delayMs: range.optional(),
+  reorderMs: range.optional(),
+  rules: z
+    .array(
+      z.strictObject({
+        packet: packetName,
+        nth: whole(1, 1_000_000_000),
+        action: z.enum(['drop', 'duplicate', 'delay']),
+      }),
+    )
+    .optional(),
+});
+
+const ClientEvents = z
+  .array(
+    z.strictObject({
+      atS: z.number().min(0),
+      action: z.enum(['crash', 'disconnect', 'half-open', 'slow-read']),
+      share: share.default(1),
+      forMs: z.number().min(0).default(0),
+    }),
+  )
+  .default([]);
+
+const ServerEvents = z
+  .array(
+    z.strictObject({
+      atS: z.number().min(0),
+      action: z.enum(['kill', 'pause']),
+      forMs: z.number().min(0).max(60_000).default(500),
+    }),
+  )
+  .default([]);
+
+const common = {
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'lower-case words joined by -'),
+  description: z.string().default(''),
+  server: Server,
+  seed: whole(0, 0x7fffffff).optional(),
+  thresholds: z
+    .array(
+      z.string().superRefine((text, context) => {
+        const parsed = parseThreshold(text);
+        if (typeof parsed === 'string') context.addIssue({ code: 'custom', message: parsed });
+      }),
+    )
+    .default([]),
+};
+
+const client = {
+  payloadBytes: PayloadBytes,
+  retransmit: Retransmit,
+  pull: Pull,
+  faults: Faults.nullable().default(null),
+  connectRatePerSec: positive.default(5000),
+  quiesceTimeoutS: positive.default(30),
+  /** What the run is judged by: gates for latency and load, or the audit alone. */
+  judged: z.enum(['latency', 'audit']).default('latency'),
+};
+
+const loadShape = {
+  ...common,
+  ...client,
+  kind: z.literal('load'),
+  clients: whole(2, 1_000_000),
+  offlineShare: share.default(0),
+  load: LoadMode,
+  receivers: Receivers,
+  durationS: positive.max(7 * 86_400),
+  warmupS: z.number().min(0).default(1),
+  inflightMax: whole(1, 10_000_000).default(10_000),
+  churn: z.strictObject({ onlineS: positive, offlineS: positive }).nullable().default(null),
+  crashOnPage: z
+    .strictObject({ probability: share, maxPerClient: whole(1, 1000).default(2) })
+    .nullable()
+    .default(null),
+  clientEvents: ClientEvents,
+  serverEvents: ServerEvents,
+};
+
+const LoadScenario = z.strictObject({
+  ...loadShape,
+  /** The same load several times with other settings; the first is the headline. */
+  variants: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        policy: z.enum([Policy.Relay, Policy.Durable]).optional(),
+        store: z.enum(['lmdb', 'memory']).optional(),
+        window: whole(1, 100_000).optional(),
+        ratePerSec: positive.optional(),
+        clients: whole(2, 1_000_000).optional(),
+        offlineShare: share.optional(),
+      }),
+    )
+    .default([]),
+});
+
+const TraceScenario = z.strictObject({
+  ...common,
+  ...client,
+  kind: z.literal('trace'),
+  /** `sender receiver unix_seconds` per line, plain or .gz; null = a small synthetic one. */
+  file: z.string().min(1).nullable().default(null),
+  /** The trace is sped up to last so long. */
+  durationS: positive.max(86_400),
+  /** At most so many messages from its start. */
+  messages: whole(1, 100_000_000).default(100_000),
+  lingerMs: positive.default(250),
+});
+
+const OfflineCostScenario = z.strictObject({
+  ...common,
+  kind: z.literal('offline-cost'),
+  friends: whole(1, 10_000).default(50),
+  messages: whole(1, 1_000_000).default(2000),
+  pageMessages: whole(1, 10_000).default(100),
+  payloadBytes: contentBytes.default(128),
+});
+
+const HttpPullScenario = z.strictObject({
+  ...common,
+  kind: z.literal('http-pull'),
+  users: whole(1, 100_000).default(50),
+  messagesPerUser: whole(1, 100_000).default(500),
+  pageMessages: whole(1, 10_000).default(100),
+  payloadBytes: contentBytes.default(128),
+  connections: whole(1, 10_000).default(20),
+  durationS: positive.max(86_400).default(5),
+});
+
+export const Scenario = z
+  .discriminatedUnion('kind', [LoadScenario, TraceScenario, OfflineCostScenario, HttpPullScenario])
+  .superRefine((scenario, context) => {
+    if (scenario.kind === 'load' && scenario.warmupS >= scenario.durationS) {
+      context.addIssue({
+        code: 'custom',
+        path: ['warmupS'],
+        message: 'must be shorter than durationS, which includes it',
+      });
+    }
+    if (scenario.kind === 'offline-cost' && scenario.messages < scenario.friends) {
+      context.addIssue({
+        code: 'custom',
+        path: ['messages'],
+        message: 'every friend sends at least one message',
+      });
+    }
+  });
+export type Scenario = z.infer<typeof Scenario>;
+export type LoadScenario = z.infer<typeof LoadScenario>;
+export type TraceScenario = z.infer<typeof TraceScenario>;
+export type OfflineCostScenario = z.infer<typeof OfflineCostScenario>;
+export type HttpPullScenario = z.infer<typeof HttpPullScenario>;
+
+/** Validates one scenario; the mistakes name `where` and the path inside. */
+export function parseScenario(value: unknown, where: string): Scenario | { mistakes: string[] } {
+  const result = Scenario.safeParse(value);
+  if (result.success) return result.data;
+  return {
+    mistakes: result.error.issues.map((issue) => {
+      const path = issue.path.join('.');
+      return `${where}: ${path === '' ? '' : `${path}: `}${issue.message}`;
+    }),
+  };
+}
+
+/** Reads a scenario, or a list of them, from a YAML or JSON file. */
+export function readScenarioFile(file: string): Scenario[] | { mistakes: string[] } {
+  let parsed: unknown;
+  try {
+    parsed = parseYaml(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return { mistakes: [`${file}: ${(error as Error).message}`] };
+  }
+  const list: unknown[] = Array.isArray(parsed) ? parsed : [parsed];
+  const scenarios: Scenario[] = [];
+  const mistakes: string[] = [];
+  if (list.length === 0) mistakes.push(`${file}: holds no scenario`);
+  for (const [index, value] of list.entries()) {
+    const where = list.length > 1 ? `${file}[${index}]` : file;
+    const scenario = parseScenario(value, where);
+    if ('mistakes' in scenario) mistakes.push(...scenario.mistakes);
+    else scenarios.push(scenario);
+  }
+  return mistakes.length > 0 ? { mistakes } : scenarios;
+}

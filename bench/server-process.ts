@@ -1,0 +1,202 @@
+/**
+ * A fresh reference server per scenario: a child process on its own core, a port and a data
+ * directory of its own. It can be killed and restarted on the same port and data.
+ *
+ * The child holds a pipe from us as its stdin and stops when that ends, so no server outlives a
+ * runner that was killed.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { sampleProcess } from '../loadgen/index.ts';
+import type { Pinning } from './environment.ts';
+import { CLI_FILE } from './package-root.ts';
+
+export interface ServerOrder {
+  readonly policy: string;
+  readonly store: string;
+  /** Further settings of the server, by their name in its configuration. */
+  readonly settings: Readonly<Record<string, string | number>>;
+}
+
+const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 15_000;
+
+/** Servers that live now: ended when this process ends, however it ends. */
+const living = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+export class ServerProcess {
+  readonly jwtKey = randomBytes(32).toString('hex');
+  url = '';
+  port = 0;
+  /** Highest resident memory of any of its lives. */
+  peakRssBytes = 0;
+  private child: ChildProcess | null = null;
+  private pastCpuUs = 0;
+  private readonly order: ServerOrder;
+  private readonly pinning: Pinning | null;
+  private readonly dataDir: string;
+  private stderrTail = '';
+
+  private constructor(order: ServerOrder, pinning: Pinning | null) {
+    this.order = order;
+    this.pinning = pinning;
+    this.dataDir = mkdtempSync(path.join(tmpdir(), 'ackbench-'));
+  }
+
+  static async start(order: ServerOrder, pinning: Pinning | null): Promise<ServerProcess> {
+    const server = new ServerProcess(order, pinning);
+    try {
+      await server.launch();
+    } catch (error) {
+      server.removeData();
+      throw error;
+    }
+    return server;
+  }
+
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  /** CPU of all its lives so far, µs; null where the system does not tell. */
+  cpuUs(): number | null {
+    const sample = this.sample();
+    return sample === null
+      ? this.pastCpuUs > 0
+        ? this.pastCpuUs
+        : null
+      : this.pastCpuUs + sample.cpuUs;
+  }
+
+  rssBytes(): number {
+    return this.sample()?.rssBytes ?? 0;
+  }
+
+  /** SIGKILL, as a crash; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.pastCpuUs += this.sample()?.cpuUs ?? 0;
+    await this.end('SIGKILL');
+  }
+
+  /** Starts again on the same port with the same data. */
+  restart(): Promise<void> {
+    return this.launch();
+  }
+
+  pause(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT');
+  }
+
+  /** SIGTERM; false when it did not drain with exit code 0. Removes the data. */
+  async stop(): Promise<boolean> {
+    this.resume();
+    const code = await this.end('SIGTERM');
+    this.removeData();
+    return code === 0;
+  }
+
+  private sample() {
+    const pid = this.child?.pid;
+    const sample = pid === undefined ? null : sampleProcess(pid);
+    if (sample !== null) this.peakRssBytes = Math.max(this.peakRssBytes, sample.peakRssBytes);
+    return sample;
+  }
+
+  private async launch(): Promise<void> {
+    const { order, pinning } = this;
+    const flags = [
+      ...['--host', '127.0.0.1', '--port', String(this.port)],
+      ...['--policy', order.policy, '--store', order.store, '--data-dir', this.dataDir],
+    ];
+    for (const [name, value] of Object.entries(order.settings)) {
+      const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      flags.push(`--${flag}`, String(value));
+    }
+    const command = [process.execPath, CLI_FILE, 'serve', ...flags];
+    if (pinning !== null) command.unshift('taskset', '-c', pinning.server);
+    const [program, ...args] = command as [string, ...string[]];
+    // Its own process group: Ctrl-C in the terminal is for the runner, which stops the server itself.
+    const child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: serverEnvironment(this.jwtKey),
+    });
+    this.child = child;
+    living.add(child);
+    child.once('exit', () => living.delete(child));
+    child.stdin?.on('error', () => {});
+    this.stderrTail = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.stderrTail = (this.stderrTail + chunk.toString('utf8')).slice(-2000);
+    });
+    const ready = await this.waitForReady(child);
+    this.url = ready.url;
+    this.port = ready.port;
+  }
+
+  private waitForReady(child: ChildProcess): Promise<{ url: string; port: number }> {
+    return new Promise((resolve, reject) => {
+      const give = (message: string): void => {
+        clearTimeout(timer);
+        reject(
+          new Error(`${message}${this.stderrTail === '' ? '' : `: ${this.stderrTail.trim()}`}`),
+        );
+      };
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        give(`the server was not ready within ${START_TIMEOUT_MS / 1000} s`);
+      }, START_TIMEOUT_MS);
+      child.once('error', (error) => give(`the server cannot be started: ${error.message}`));
+      child.once('exit', (code) => give(`the server ended with exit code ${code}`));
+      let pending = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        pending += chunk.toString('utf8');
+        const lines = pending.split('\n');
+        pending = lines.pop() ?? '';
+        for (const line of lines) {
+          if (!line.includes('"listening"')) continue;
+          clearTimeout(timer);
+          resolve(JSON.parse(line) as { url: string; port: number });
+        }
+      });
+    });
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    const { child } = this;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return null;
+    this.sample();
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    const code = await exited;
+    clearTimeout(timer);
+    this.child = null;
+    return code;
+  }
+
+  private removeData(): void {
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Only what we say configures the server under test: ACKBENCH_* of the user is for the runner. */
+function serverEnvironment(jwtKey: string): NodeJS.ProcessEnv {
+  const environment: NodeJS.ProcessEnv = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (!name.startsWith('ACKBENCH_')) environment[name] = value;
+  }
+  environment['ACKBENCH_JWT_KEY'] = jwtKey;
+  environment['ACKBENCH_STOP_WITH_STDIN'] = '1';
+  return environment;
+}

@@ -1,0 +1,236 @@
+/** The report on stdout: a table per scenario and the verdict, for people. */
+import { styleText } from 'node:util';
+import type { LatencySummary } from '../loadgen/index.ts';
+import type { HttpFigures } from './http-pull-run.ts';
+import type { CostRow } from './offline-cost-run.ts';
+import type { Result, ScenarioResult, Verdict } from './result.ts';
+import { formatBytes, formatCount, formatUs, significant } from './units.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colours only where they are wanted: NO_COLOR and FORCE_COLOR are honoured. */
+function wantsColour(): boolean {
+  const { env } = process;
+  if (env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '0') return true;
+  if (env['NO_COLOR'] !== undefined) return false;
+  return process.stdout.isTTY === true;
+}
+
+function paint(style: Style, text: string): string {
+  return wantsColour() ? styleText(style, text, { validateStream: false }) : text;
+}
+
+const VERDICT_STYLE: Readonly<Record<Verdict, Style>> = {
+  pass: 'green',
+  fail: 'red',
+  invalid: 'yellow',
+  unknown: 'yellow',
+};
+
+/** Columns padded to their widest cell; the first is left-aligned, the others right-aligned. */
+export function columns(rows: readonly (readonly string[])[], indent = '  '): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  }
+  return rows
+    .map((row) => {
+      const cells = row.map((cell, i) =>
+        i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number),
+      );
+      return `${indent}${cells.join('  ').trimEnd()}`;
+    })
+    .join('\n');
+}
+
+/** The whole report. */
+export function renderResult(result: Result): string {
+  const parts = result.scenarios.map(renderScenario);
+  const lost = result.scenarios.reduce((sum, { ledger }) => sum + ledger.lost, 0);
+  const sent = result.scenarios.reduce((sum, { ledger }) => sum + ledger.attempted, 0);
+  const accepted = result.scenarios.reduce((sum, { ledger }) => sum + ledger.accepted, 0);
+  const bound =
+    lost === 0 && accepted > 0 ? ` (loss below ${(3 / accepted).toExponential(1)} at 95 %)` : '';
+  const verdict = paint(VERDICT_STYLE[result.verdict], result.verdict.toUpperCase());
+  const interrupted = result.interrupted ? ' interrupted:' : '';
+  parts.push(
+    `${verdict}:${interrupted} ${result.scenarios.length} scenarios, ${formatCount(sent)} messages, ${formatCount(lost)} lost${bound}, ${result.durationS.toFixed(0)} s, seed ${result.seed}`,
+  );
+  return `${parts.join('\n\n')}\n`;
+}
+
+function renderScenario(scenario: ScenarioResult): string {
+  const lines: string[] = [];
+  const { target, load } = scenario;
+  const verdict = paint(VERDICT_STYLE[scenario.verdict], scenario.verdict);
+  lines.push(
+    `${paint('bold', scenario.name)}  ${verdict}  (${target.policy}, ${target.store}, ${formatCount(load.clients)} clients, ${formatCount(load.sent)} messages)`,
+  );
+  for (const reason of scenario.reasons) lines.push(`  ! ${reason}`);
+  for (const example of scenario.reasons.length > 0 ? scenario.examples : []) {
+    lines.push(`    ${example}`);
+  }
+  const isExperiment = load.mode === 'none';
+  if (scenario.variants.length > 0) lines.push(renderVariants(scenario.variants));
+  else if (!isExperiment) lines.push(renderLatency(scenario));
+  if (scenario.extra['costTable'] !== undefined) {
+    lines.push(renderCosts(scenario.extra['costTable'] as CostRow[]));
+  }
+  if (scenario.extra['http'] !== undefined) {
+    lines.push(renderHttp(scenario.extra['http'] as HttpFigures));
+  }
+  lines.push(renderFigures(scenario));
+  return lines.join('\n');
+}
+
+function renderLatency(scenario: ScenarioResult): string {
+  const { latency } = scenario;
+  const named: [string, LatencySummary, LatencySummary | null][] = [
+    ['accept', latency.acceptUs, latency.acceptServiceUs],
+    ['deliver', latency.deliverUs, latency.deliverServiceUs],
+    ['confirm', latency.confirmUs, latency.confirmServiceUs],
+    ['stored-confirm', latency.storedConfirmUs, null],
+    ['pull', latency.pullUs, null],
+    ['connect', latency.connectUs, null],
+    ['send lag', latency.sendLagUs, null],
+  ];
+  const rows = [['latency', 'count', 'mean', 'p50', 'p90', 'p99', 'p99.9', 'max', 'service p99']];
+  for (const [name, summary, service] of named) {
+    if (summary.count === 0) continue;
+    rows.push([
+      name,
+      formatCount(summary.count),
+      formatUs(summary.mean),
+      formatUs(summary.p50),
+      formatUs(summary.p90),
+      formatUs(summary.p99),
+      formatUs(summary.p999),
+      formatUs(summary.max),
+      service === null ? '' : formatUs(service.p99),
+    ]);
+  }
+  return columns(rows);
+}
+
+function renderVariants(variants: readonly ScenarioResult[]): string {
+  const rows = [
+    ['variant', 'confirmed/s', 'server us/msg', 'confirm p50', 'p99', 'server memory', 'verdict'],
+  ];
+  for (const variant of variants) {
+    rows.push([
+      variant.variant ?? '',
+      formatCount(variant.load.achievedPerSec),
+      formatNumber(variant.server.cpuUsPerMessage),
+      formatUs(variant.latency.confirmUs.p50 ?? variant.latency.storedConfirmUs.p50),
+      formatUs(variant.latency.confirmUs.p99 ?? variant.latency.storedConfirmUs.p99),
+      formatBytes(variant.server.peakRssBytes),
+      variant.verdict,
+    ]);
+  }
+  return columns(rows);
+}
+
+function renderCosts(table: readonly CostRow[]): string {
+  const rows = [
+    ['strategy', 'killed', 'interactions', 'expected', 'rows', 'repeats', 'in', 'out', 'time'],
+  ];
+  for (const row of table) {
+    rows.push([
+      row.strategy,
+      row.disturbance === 'none' ? '-' : row.disturbance.replace(' killed', ''),
+      String(row.interactions),
+      row.expected === null ? '' : String(row.expected),
+      formatCount(row.rows),
+      formatCount(row.repeats),
+      formatBytes(row.bytesReceived),
+      formatBytes(row.bytesSent),
+      formatUs(row.drainUs),
+    ]);
+  }
+  return columns(rows);
+}
+
+function renderHttp(http: HttpFigures): string {
+  const { latencyMs } = http;
+  return columns([
+    ['http', 'pages/s', 'messages/s', 'MiB/s', 'p50', 'p99', 'max', 'not 2xx'],
+    [
+      'GET /v1/inbox',
+      formatCount(http.requestsPerSec),
+      formatCount(http.rowsPerSec),
+      significant(http.bytesPerSec / 2 ** 20),
+      `${latencyMs.p50} ms`,
+      `${latencyMs.p99} ms`,
+      `${latencyMs.max} ms`,
+      String(http.non2xx),
+    ],
+  ]);
+}
+
+function renderFigures(scenario: ScenarioResult): string {
+  const { load, ledger, dedupe, retransmit, packets, server, generator } = scenario;
+  const perMessage = ledger.attempted === 0 ? 0 : totalOf(packets) / ledger.attempted;
+  const lines = [
+    `  ledger     attempted ${formatCount(ledger.attempted)}, accepted ${formatCount(ledger.accepted)}, confirmed ${formatCount(ledger.confirmed)} + stored ${formatCount(ledger.confirmedStored)}, delivered ${formatCount(ledger.delivered)}`,
+    `             ${zeroes(ledger)}; recovered ${ledger.recovered}, unknown ${ledger.unknown}, out of order ${formatCount(ledger.orderInversions)}`,
+    `  wire       ${formatCount(dedupe.wireDuplicates)} duplicates (${percent(dedupe.wireDuplicateRatio)}), ${formatCount(dedupe.absorbed)} absorbed; ${formatCount(retransmit.count)} retransmissions (${percent(retransmit.ratio)}); ${significant(perMessage)} packets/message`,
+    `  server     ${formatNumber(server.cpuUsPerMessage)} us CPU/message, ${formatBytes(server.rssBytes)} resident, peak ${formatBytes(server.peakRssBytes)}`,
+  ];
+  if (load.mode !== 'none' && scenario.extra['http'] === undefined) {
+    const offered = load.offeredPerSec > 0 ? `offered ${formatCount(load.offeredPerSec)}/s, ` : '';
+    lines.unshift(
+      `  load       ${offered}achieved ${formatCount(load.achievedPerSec)}/s (${load.mode}${load.mode === 'closed' ? ': saturation, not comparable with an open loop' : ''})`,
+    );
+    lines.push(
+      `  generator  ${significant(generator.cpuUsPerMessage)} us CPU/message, busy ${percent(generator.eluMean)} (max ${percent(generator.eluMax)}), loop delay p99 ${formatUs(Math.round(generator.loopDelayP99Us))}, gc ${percent(generator.gcShare)}`,
+    );
+  }
+  const recovery = scenario.extra['recovery'] as
+    { reconnectedMs: number | null; steadyMs: number | null } | undefined;
+  if (recovery !== undefined) {
+    lines.push(
+      `  recovery   all reconnected and pulled after ${formatMs(recovery.reconnectedMs)}, steady after ${formatMs(recovery.steadyMs)}`,
+    );
+  }
+  if (scenario.extra['trace'] !== undefined)
+    lines.push(`  trace      ${String(scenario.extra['trace'])}`);
+  for (const outcome of scenario.thresholds) {
+    const mark = outcome.ok ? 'ok' : paint('red', 'FAILED');
+    const value = outcome.value === null ? 'no value' : significant(outcome.value);
+    lines.push(`  threshold  ${outcome.threshold}: ${value}, ${mark}`);
+  }
+  return lines.join('\n');
+}
+
+function zeroes(ledger: ScenarioResult['ledger']): string {
+  const { lost, falseConfirm, duplicated, unexpected, misrouted, corrupt, phantom, stuck } = ledger;
+  const figures = {
+    lost,
+    falseConfirm,
+    duplicated,
+    unexpected,
+    misrouted,
+    corrupt,
+    phantom,
+    stuck,
+  };
+  return Object.entries(figures)
+    .map(([name, count]) => (count === 0 ? `${name} 0` : paint('red', `${name} ${count}`)))
+    .join(', ');
+}
+
+function totalOf(packets: Readonly<Record<string, number>>): number {
+  return Object.values(packets).reduce((sum, count) => sum + count, 0);
+}
+
+function percent(share: number): string {
+  return `${significant(share * 100)} %`;
+}
+
+function formatNumber(value: number | null): string {
+  return value === null ? '-' : significant(value);
+}
+
+function formatMs(ms: number | null): string {
+  return ms === null ? 'more than the load lasted' : `${formatCount(ms)} ms`;
+}
