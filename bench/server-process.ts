@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { sampleProcess } from '../loadgen/index.ts';
@@ -21,8 +21,24 @@ export interface ServerOrder {
   readonly settings: Readonly<Record<string, string | number>>;
 }
 
+const START_ATTEMPTS = 10;
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 15_000;
+
+/**
+ * A port below the range that the kernel gives to outgoing connections: there, a client that
+ * reconnects to the port of a killed server could be given that very port and connect to itself.
+ */
+function pickPort(): number {
+  let low = 32_768;
+  try {
+    low = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/)[0]);
+  } catch {
+    // Not Linux: the usual range.
+  }
+  const from = Math.min(10_000, Math.max(1024, low - 10_000));
+  return from + Math.floor(Math.random() * Math.max(1, low - from));
+}
 
 /** Servers that live now: ended when this process ends, however it ends. */
 const living = new Set<ChildProcess>();
@@ -51,13 +67,18 @@ export class ServerProcess {
 
   static async start(order: ServerOrder, pinning: Pinning | null): Promise<ServerProcess> {
     const server = new ServerProcess(order, pinning);
-    try {
-      await server.launch();
-    } catch (error) {
-      server.removeData();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      server.port = pickPort();
+      try {
+        await server.launch();
+        return server;
+      } catch (error) {
+        if (attempt < START_ATTEMPTS && (error as Error).message.includes('cannot listen'))
+          continue;
+        server.removeData();
+        throw error;
+      }
     }
-    return server;
   }
 
   get pid(): number | undefined {

@@ -11,28 +11,39 @@ import { IntervalSet } from '../protocol/index.ts';
 
 /** What the sender saw of one conversation. Sequences are 1 … attempted. */
 export class SentBook {
+  readonly epoch: number;
+  /** Book of another epoch of the same conversation. */
+  other: SentBook | null = null;
   attempted = 0;
   readonly accepted = new IntervalSet();
   readonly confirmed = new IntervalSet();
-  readonly stored = new IntervalSet();
-  readonly failed = new IntervalSet();
-  readonly gaveUp = new IntervalSet();
+  /** Made when first needed: most conversations never do. */
+  stored: IntervalSet | null = null;
+  failed: IntervalSet | null = null;
+  gaveUp: IntervalSet | null = null;
   /** A message settled twice: the sender's queue is broken. */
   settledTwice = 0;
 
-  settle(set: IntervalSet, seq: number): void {
+  constructor(epoch: number) {
+    this.epoch = epoch;
+  }
+
+  settle(how: 'confirmed' | 'stored' | 'failed' | 'gaveUp', seq: number): void {
     const isSettled =
       this.confirmed.has(seq) ||
-      this.stored.has(seq) ||
-      this.failed.has(seq) ||
-      this.gaveUp.has(seq);
+      this.stored?.has(seq) === true ||
+      this.failed?.has(seq) === true ||
+      this.gaveUp?.has(seq) === true;
     if (isSettled) this.settledTwice++;
-    else set.add(seq);
+    else if (how === 'confirmed') this.confirmed.add(seq);
+    else (this[how] ??= new IntervalSet()).add(seq);
   }
 }
 
 /** What the receiver saw of one conversation. */
 export class ReceivedBook {
+  readonly epoch: number;
+  other: ReceivedBook | null = null;
   wireArrivals = 0;
   readonly wire = new IntervalSet();
   /** Lines of the application's log; `duplicated` counts lines beyond the first of a message. */
@@ -42,6 +53,10 @@ export class ReceivedBook {
   misrouted = 0;
   orderInversions = 0;
   private lastDelivered = 0;
+
+  constructor(epoch: number) {
+    this.epoch = epoch;
+  }
 
   onWire(seq: number): void {
     this.wireArrivals++;
@@ -55,26 +70,24 @@ export class ReceivedBook {
   }
 }
 
-/** Books of one user: by the other party, then by epoch. */
-export type BookShelf<Book> = Map<number, Map<number, Book>>;
+/** Books of one user by the other party; further epochs hang on the first book. */
+export type BookShelf<Book> = Map<number, Book>;
 
 /** The book for (party, epoch), made when missing. */
-export function bookOf<Book>(
+export function bookOf<Book extends { readonly epoch: number; other: Book | null }>(
   shelf: BookShelf<Book>,
   party: number,
   epoch: number,
-  make: () => Book,
+  make: (epoch: number) => Book,
 ): Book {
-  let byEpoch = shelf.get(party);
-  if (byEpoch === undefined) {
-    byEpoch = new Map();
-    shelf.set(party, byEpoch);
+  const first = shelf.get(party);
+  if (first === undefined) {
+    const fresh = make(epoch);
+    shelf.set(party, fresh);
+    return fresh;
   }
-  let book = byEpoch.get(epoch);
-  if (book === undefined) {
-    book = make();
-    byEpoch.set(epoch, book);
-  }
+  let book = first;
+  while (book.epoch !== epoch) book = book.other ??= make(epoch);
   return book;
 }
 
@@ -124,28 +137,28 @@ export function closeShelves(
   received: BookShelf<ReceivedBook>,
   books: Books,
 ): void {
-  for (const [receiver, byEpoch] of sent) {
-    for (const [epoch, book] of byEpoch) {
+  for (const [receiver, first] of sent) {
+    for (let book: SentBook | null = first; book !== null; book = book.other) {
       books.sent.push({
         sender: user,
         receiver,
-        epoch,
+        epoch: book.epoch,
         attempted: book.attempted,
         accepted: book.accepted.toPairs(),
         confirmed: book.confirmed.toPairs(),
-        stored: book.stored.toPairs(),
-        failed: book.failed.toPairs(),
-        gaveUp: book.gaveUp.toPairs(),
+        stored: book.stored?.toPairs() ?? [],
+        failed: book.failed?.toPairs() ?? [],
+        gaveUp: book.gaveUp?.toPairs() ?? [],
         settledTwice: book.settledTwice,
       });
     }
   }
-  for (const [sender, byEpoch] of received) {
-    for (const [epoch, book] of byEpoch) {
+  for (const [sender, first] of received) {
+    for (let book: ReceivedBook | null = first; book !== null; book = book.other) {
       books.received.push({
         sender,
         receiver: user,
-        epoch,
+        epoch: book.epoch,
         wireArrivals: book.wireArrivals,
         wire: book.wire.toPairs(),
         delivered: book.delivered.toPairs(),

@@ -85,8 +85,8 @@ export class SwarmPool {
       maxThreads: configs.length,
       concurrentTasksPerWorker: 1,
       atomics: 'disabled',
-      useThreadNames: false,
-    } as ConstructorParameters<typeof Piscina>[0]);
+      resourceLimits: { maxYoungGenerationSizeMb: 192, maxOldGenerationSizeMb: 8192 },
+    });
     this.remotes = configs.map((config, index) => new Remote(this.pool, config, events, index));
   }
 

@@ -453,7 +453,7 @@ export class Swarm {
     }
     switch (effect.outcome) {
       case Outcome.Delivered:
-        book.settle(book.confirmed, effect.seq);
+        book.settle('confirmed', effect.seq);
         if (payload.isInWindow) {
           window.confirmed++;
           latencies.confirm.record(latencyUs);
@@ -461,18 +461,18 @@ export class Swarm {
         }
         break;
       case Outcome.Stored:
-        book.settle(book.stored, effect.seq);
+        book.settle('stored', effect.seq);
         if (payload.isInWindow) {
           window.confirmed++;
           latencies.storedConfirm.record(latencyUs);
         }
         break;
       case Outcome.Failed:
-        book.settle(book.failed, effect.seq);
+        book.settle('failed', effect.seq);
         if (payload.isInWindow) latencies.confirm.recordNever();
         break;
       default:
-        book.settle(book.gaveUp, effect.seq);
+        book.settle('gaveUp', effect.seq);
         if (payload.isInWindow) latencies.confirm.recordNever();
     }
     payload.isInWindow = false;
@@ -759,8 +759,8 @@ export class Swarm {
   }
 }
 
-const newSentBook = (): SentBook => new SentBook();
-const newReceivedBook = (): ReceivedBook => new ReceivedBook();
+const newSentBook = (epoch: number): SentBook => new SentBook(epoch);
+const newReceivedBook = (epoch: number): ReceivedBook => new ReceivedBook(epoch);
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

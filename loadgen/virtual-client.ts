@@ -273,7 +273,8 @@ export class VirtualClient extends Timer implements SocketListener {
     const action = this.faultOf(kind);
     if (action === FaultAction.Drop) return;
     if (action === FaultAction.Delay) {
-      this.hold(bytes.slice(offset, offset + length), true, kind, nowMs);
+      // Not bytes.slice: of a Buffer that is a view, and the next read overwrites it.
+      this.hold(new Uint8Array(bytes.subarray(offset, offset + length)), true, kind, nowMs);
       return;
     }
     this.handle(packet, nowMs);

@@ -328,7 +328,7 @@ export class Gateway<Handle = unknown> {
         seq,
         timeMs: nowMs,
         msgType: packet.msgType,
-        content: packet.content.slice(),
+        content: new Uint8Array(packet.content),
       },
     };
   }

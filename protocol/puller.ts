@@ -132,7 +132,7 @@ export class Puller {
         return;
       case Kind.PullA:
         // A pull acknowledged what was delivered before it; from now on it is this page's turn.
-        this.unacknowledged = packet.rows.length > 0 ? packet.page.slice() : NO_PAGE;
+        this.unacknowledged = packet.rows.length > 0 ? new Uint8Array(packet.page) : NO_PAGE;
         this.pageHadMore = packet.more;
         this.afterPage(nowMs, out);
         return;

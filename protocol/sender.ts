@@ -65,9 +65,48 @@ class Waiting {
   after: Waiting | null = null;
 }
 
+/** Settled places at the head of a conversation's line before they are cut off. */
+const CUT_AT = 32;
+
+/**
+ * What waits in one conversation. Sequences are dense and settle roughly in order, so the line is an
+ * array from the oldest waiting message on: found by index, no hashing, nothing kept when idle.
+ *
+ *     seq   firstSeq          nextSeq
+ *          [ - | - | w | - | w ]         - = settled, w = waiting
+ */
 class Conversation {
   nextSeq = 1;
-  readonly waiting = new Map<number, Waiting>();
+  private firstSeq = 1;
+  private readonly line: (Waiting | null)[] = [];
+  private waitingCount = 0;
+  private settledAtHead = 0;
+
+  find(seq: number): Waiting | undefined {
+    return this.line[seq - this.firstSeq] ?? undefined;
+  }
+
+  append(entry: Waiting): void {
+    this.line.push(entry);
+    this.waitingCount++;
+  }
+
+  remove(seq: number): void {
+    const { line } = this;
+    line[seq - this.firstSeq] = null;
+    this.waitingCount--;
+    if (this.waitingCount === 0) {
+      line.length = 0;
+      this.firstSeq = this.nextSeq;
+      this.settledAtHead = 0;
+      return;
+    }
+    while (line[this.settledAtHead] === null) this.settledAtHead++;
+    if (this.settledAtHead < CUT_AT) return;
+    line.splice(0, this.settledAtHead);
+    this.firstSeq += this.settledAtHead;
+    this.settledAtHead = 0;
+  }
 }
 
 /** FIFO of messages that wait after the same attempt. */
@@ -162,7 +201,7 @@ export class Sender {
     entry.attempts = 0;
     entry.transmissions = 0;
     entry.accepted = false;
-    conversation.waiting.set(entry.seq, entry);
+    conversation.append(entry);
     this.inflightCount++;
     this.transmit(entry, nowMs, out);
     return entry.seq;
@@ -244,7 +283,7 @@ export class Sender {
 
   private find(packet: Packet): Waiting | undefined {
     if (packet.epoch !== this.epoch) return undefined;
-    return this.conversations.get(packet.uid)?.waiting.get(packet.seq);
+    return this.conversations.get(packet.uid)?.find(packet.seq);
   }
 
   private retransmit(entry: Waiting, nowMs: number, out: ClientEffects): void {
@@ -289,7 +328,7 @@ export class Sender {
   ): void {
     assert(nowMs >= entry.submittedAtMs, 'time does not go back');
     this.listOf(entry).remove(entry);
-    (this.conversations.get(entry.receiver) as Conversation).waiting.delete(entry.seq);
+    (this.conversations.get(entry.receiver) as Conversation).remove(entry.seq);
     this.inflightCount--;
     const effect = this.tell(ClientEffectKind.Settled, entry, out);
     effect.outcome = outcome;

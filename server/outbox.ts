@@ -15,7 +15,7 @@ import { encode, encodedBytes, type Kind, type Packet } from '../protocol/index.
 /** What the outbox needs of a socket; uWebSockets.js satisfies it. */
 export interface OutgoingSocket {
   /** 1 = sent, 0 = buffered behind backpressure, 2 = dropped. */
-  send(bytes: Uint8Array, isBinary: boolean): number;
+  send(bytes: ArrayBuffer, isBinary: boolean): number;
   cork(run: () => void): unknown;
 }
 
@@ -30,26 +30,29 @@ export interface OutgoingQueue {
 }
 
 class Slot {
+  readonly buffer: ArrayBuffer;
   readonly bytes: Uint8Array;
   readonly view: DataView;
 
   constructor(length: number) {
-    const buffer = new ArrayBuffer(length);
-    this.bytes = new Uint8Array(buffer);
-    this.view = new DataView(buffer);
+    this.buffer = new ArrayBuffer(length);
+    this.bytes = new Uint8Array(this.buffer);
+    this.view = new DataView(this.buffer);
   }
 }
 export type { Slot };
 
 /** Longer packets are not pooled. */
 const POOLED_BYTES_MAX = 2048;
-/** Free slots kept per length. */
-const POOLED_SLOTS_MAX = 512;
+/** Bytes kept in free slots, all lengths together, with what a slot costs beside its bytes. */
+const POOL_MAX_BYTES = 16_777_216;
+const SLOT_OVERHEAD_BYTES = 400;
 
 export class Outbox {
   private readonly pools: (Slot[] | undefined)[] = new Array<Slot[] | undefined>(
     POOLED_BYTES_MAX + 1,
   ).fill(undefined);
+  private pooledBytes = 0;
   private dirty: OutgoingQueue[] = [];
   private spare: OutgoingQueue[] = [];
   private current: OutgoingQueue | null = null;
@@ -92,7 +95,7 @@ export class Outbox {
     const { socket, waiting } = queue;
     let isFull = false;
     for (const slot of waiting) {
-      isFull ||= socket.send(slot.bytes, true) === 2;
+      isFull ||= socket.send(slot.buffer, true) === 2;
       if (isFull) queue.onDropped(slot.bytes[0] as Kind);
       this.give(slot);
     }
@@ -101,13 +104,17 @@ export class Outbox {
 
   private take(length: number): Slot {
     const pool = length <= POOLED_BYTES_MAX ? this.pools[length] : undefined;
-    return pool?.pop() ?? new Slot(length);
+    const slot = pool?.pop();
+    if (slot === undefined) return new Slot(length);
+    this.pooledBytes -= length + SLOT_OVERHEAD_BYTES;
+    return slot;
   }
 
   private give(slot: Slot): void {
     const length = slot.bytes.length;
-    if (length > POOLED_BYTES_MAX) return;
-    const pool = (this.pools[length] ??= []);
-    if (pool.length < POOLED_SLOTS_MAX) pool.push(slot);
+    const cost = length + SLOT_OVERHEAD_BYTES;
+    if (length > POOLED_BYTES_MAX || this.pooledBytes + cost > POOL_MAX_BYTES) return;
+    (this.pools[length] ??= []).push(slot);
+    this.pooledBytes += cost;
   }
 }
