@@ -133,11 +133,9 @@ async function runOne(
   let startMs = 0;
   const pool = new SwarmPool(sliceConfig(config, context.workers), {
     onSecond: (_worker, sample) => {
-      series.add(sample);
-      const note = `${formatCount(sample.confirmed)} confirmed/s, p99 ${formatUs(
-        series.points(Infinity).at(-1)?.confirmUsP99 ?? null,
-      )}`;
-      progress.update(sample.second, note);
+      const point = series.add(sample);
+      const rate = `${formatCount(point.confirmedPerSec)} confirmed/s`;
+      progress.update(sample.second, `${rate}, p99 ${formatUs(point.confirmUsP99)}`);
     },
     onAtPage() {},
   });

@@ -22,7 +22,7 @@ import {
 } from '../loadgen/index.ts';
 import type { Pinning } from './environment.ts';
 import type { Progress } from './progress.ts';
-import type { LatencyReport, ScenarioResult } from './result.ts';
+import type { LatencyReport, SeriesPoint } from './result.ts';
 import type { Scenario } from './scenario.ts';
 import { type ServerOrder, ServerProcess } from './server-process.ts';
 
@@ -305,36 +305,42 @@ export function auditReasons(audit: Audit): string[] {
 export class SeriesCollector {
   private readonly seconds = new Map<number, SecondSample[]>();
 
-  add(sample: SecondSample): void {
+  /** Adds a worker's second and returns what is known of that second so far. */
+  add(sample: SecondSample): SeriesPoint {
     const second = Math.round(sample.second);
     const samples = this.seconds.get(second) ?? [];
     samples.push(sample);
     this.seconds.set(second, samples);
+    return pointOf(second, samples);
   }
 
-  points(untilS: number): ScenarioResult['series'] {
-    const points: ScenarioResult['series'] = [];
+  points(untilS: number): SeriesPoint[] {
+    const points: SeriesPoint[] = [];
     for (const [second, samples] of [...this.seconds].sort(([a], [b]) => a - b)) {
       if (second < 1 || second > untilS + 0.5) continue;
-      const sum = (pick: (sample: SecondSample) => number): number =>
-        samples.reduce((total, sample) => total + pick(sample), 0);
-      const confirm = new Recorder();
-      for (const sample of samples) confirm.add(sample.confirm);
-      points.push({
-        second,
-        sentPerSec: sum(({ sent }) => sent),
-        confirmedPerSec: sum(({ confirmed }) => confirmed),
-        deliveredPerSec: sum(({ delivered }) => delivered),
-        inflight: sum(({ inflight }) => inflight),
-        online: sum(({ online }) => online),
-        confirmUsP50: confirm.quantile(0.5),
-        confirmUsP99: confirm.quantile(0.99),
-        confirmUsMax: confirm.max,
-        generatorBusy: Math.max(...samples.map(({ busyShare }) => busyShare)),
-      });
+      points.push(pointOf(second, samples));
     }
     return points;
   }
+}
+
+function pointOf(second: number, samples: readonly SecondSample[]): SeriesPoint {
+  const sum = (pick: (sample: SecondSample) => number): number =>
+    samples.reduce((total, sample) => total + pick(sample), 0);
+  const confirm = new Recorder();
+  for (const sample of samples) confirm.add(sample.confirm);
+  return {
+    second,
+    sentPerSec: sum(({ sent }) => sent),
+    confirmedPerSec: sum(({ confirmed }) => confirmed),
+    deliveredPerSec: sum(({ delivered }) => delivered),
+    inflight: sum(({ inflight }) => inflight),
+    online: sum(({ online }) => online),
+    confirmUsP50: confirm.quantile(0.5),
+    confirmUsP99: confirm.quantile(0.99),
+    confirmUsMax: confirm.max,
+    generatorBusy: Math.max(...samples.map(({ busyShare }) => busyShare)),
+  };
 }
 
 /** Identity of a configuration, without its seed. */

@@ -1,8 +1,10 @@
 /**
  * How loaded the generator's thread is: the validity gates stand on these figures.
  *
- * busy share = 1 - (idle time of the event loop + polling turns that found nothing) / time. Plain
- * event-loop utilisation would read 1 for a loop that polls for its next send.
+ * busy share = 1 - (idle time of the event loop + time spent polling) / time. Plain event-loop
+ * utilisation would read 1 for a loop that polls for its next send. A polling turn that found nothing
+ * was idle as a whole; of a turn that found something, as much as an empty turn takes was: under load
+ * the same turn serves many packets, so its fixed cost is not what the load takes.
  */
 import {
   type EventLoopUtilization,
@@ -24,6 +26,8 @@ export interface LoopHealth {
 }
 
 const DELAY_RESOLUTION_MS = 1;
+/** A longer empty turn was interrupted by something else and says nothing about polling. */
+const EMPTY_TURN_MAX_MS = 0.05;
 
 export class LoopMeter {
   private readonly delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
@@ -31,6 +35,8 @@ export class LoopMeter {
   private idlePollMs = 0;
   private idlePollTakenMs = 0;
   private lastTurnMs = 0;
+  /** Moving average of the length of a turn that found nothing. */
+  private emptyTurnMs = 0;
   private wasPolling = false;
   private gcMs = 0;
   private startMs = 0;
@@ -74,7 +80,15 @@ export class LoopMeter {
   /** Called once per turn of the swarm's loop, at its end. */
   onTurn(turn: { didWork: boolean; isPolling: boolean }): void {
     const nowMs = performance.now();
-    if (this.wasPolling && !turn.didWork) this.idlePollMs += nowMs - this.lastTurnMs;
+    if (this.wasPolling) {
+      const turnMs = nowMs - this.lastTurnMs;
+      if (turn.didWork) {
+        this.idlePollMs += Math.min(turnMs, this.emptyTurnMs);
+      } else {
+        this.idlePollMs += turnMs;
+        this.emptyTurnMs += (Math.min(turnMs, EMPTY_TURN_MAX_MS) - this.emptyTurnMs) / 64;
+      }
+    }
     this.wasPolling = turn.isPolling;
     this.lastTurnMs = nowMs;
   }

@@ -85,7 +85,7 @@ export class SwarmPool {
       maxThreads: configs.length,
       concurrentTasksPerWorker: 1,
       atomics: 'disabled',
-      resourceLimits: { maxYoungGenerationSizeMb: 192, maxOldGenerationSizeMb: 8192 },
+      resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 8192 },
     });
     this.remotes = configs.map((config, index) => new Remote(this.pool, config, events, index));
   }

@@ -150,6 +150,7 @@ export class Swarm {
   private isLoading = false;
   private isStopped = false;
   private stampAge = 0;
+  private didSend = false;
   private onlineCount = 0;
   private inflightCount = 0;
   private inflightChangedUs = 0;
@@ -236,7 +237,7 @@ export class Swarm {
       this.meter.onTurn({ didWork: reads > 0 || this.didSend, isPolling });
       this.didSend = false;
       if (isPolling) setImmediate(turn);
-      else setTimeout(turn, waitMs - TIMER_PRECISION_MS + 1);
+      else setTimeout(turn, Math.max(1, waitMs - TIMER_PRECISION_MS + 1));
     };
     turn();
   }
@@ -521,6 +522,17 @@ export class Swarm {
     return 10 + this.random.unit() * 100;
   }
 
+  /**
+   * Between two sockets of one turn: a turn may read from hundreds, and what falls due meanwhile must
+   * not wait for all of them.
+   */
+  afterRead(): void {
+    this.stampAge = 0;
+    if (this.schedule === null || !this.isLoading) return;
+    const now = this.touch();
+    if (this.schedule.peekUs() <= now - this.loadStartUs) this.runDue(now);
+  }
+
   // ---- sending -----------------------------------------------------------------------------
 
   /** Closed loop: the next message of `client`. The caller drains. */
@@ -563,8 +575,6 @@ export class Swarm {
     this.window.sent++;
     this.latencies.sendLag.record(sentAtUs - intendedUs);
   }
-
-  private didSend = false;
 
   private runDue(now: number): void {
     const sinceStartUs = now - this.loadStartUs;

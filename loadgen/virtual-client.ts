@@ -285,6 +285,7 @@ export class VirtualClient extends Timer implements SocketListener {
 
   onReadEnd(): void {
     this.flush();
+    this.swarm.afterRead();
   }
 
   onClose(code: number, reason: string): void {
