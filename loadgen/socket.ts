@@ -51,7 +51,8 @@ export interface SocketListener {
   onMessage(bytes: Uint8Array, view: DataView, offset: number, length: number): void;
   /** All messages of one read were handed over. */
   onReadEnd(): void;
-  onClose(code: number, reason: string): void;
+  /** `socket` tells which: one that was given up closes after its successor has started. */
+  onClose(code: number, reason: string, socket: ClientSocket): void;
 }
 
 /** Buffers shared by all sockets of a worker, and what was transferred through them. */
@@ -430,6 +431,6 @@ export class ClientSocket {
     this.rest = null;
     this.restLength = 0;
     this.fragments = null;
-    this.listener.onClose(this.closeCode, this.closeReason);
+    this.listener.onClose(this.closeCode, this.closeReason, this);
   }
 }

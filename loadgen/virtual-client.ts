@@ -288,9 +288,8 @@ export class VirtualClient extends Timer implements SocketListener {
     this.swarm.afterRead();
   }
 
-  onClose(code: number, reason: string): void {
-    // A socket that was given up (crash, drop) closes later; only the current one counts.
-    if (this.socket === null || this.socket.isOpen) return;
+  onClose(code: number, reason: string, socket: ClientSocket): void {
+    if (socket !== this.socket) return;
     this.socket = null;
     this.swarm.onDisconnected(code, reason);
     this.loseSession(false);
