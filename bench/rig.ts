@@ -16,7 +16,7 @@ import {
   type RetransmitTimers,
   type SecondSample,
   type SwarmConfig,
-  SwarmPool,
+  type SwarmPool,
   type SwarmReport,
   type SwarmStatus,
 } from '../loadgen/index.ts';
@@ -159,7 +159,7 @@ export async function statusOf(pool: SwarmPool): Promise<SwarmStatus> {
 }
 
 /** Waits until a status satisfies `isDone`; null after `timeoutMs`. */
-export async function waitFor(
+async function waitFor(
   pool: SwarmPool,
   isDone: (status: SwarmStatus) => boolean,
   timeoutMs: number,

@@ -136,8 +136,11 @@ export class ServerProcess {
   private async launch(): Promise<void> {
     const { order, pinning } = this;
     const flags = [
-      ...['--host', '127.0.0.1', '--port', String(this.port)],
-      ...['--policy', order.policy, '--store', order.store, '--data-dir', this.dataDir],
+      '--host=127.0.0.1',
+      `--port=${this.port}`,
+      `--policy=${order.policy}`,
+      `--store=${order.store}`,
+      `--data-dir=${this.dataDir}`,
     ];
     for (const [name, value] of Object.entries(order.settings)) {
       const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -73,7 +73,7 @@ export interface WindowCounts {
   settledMeanUs: number;
 }
 
-export class SwarmCounters {
+class SwarmCounters {
   connects = 0;
   disconnects = 0;
   crashes = 0;

@@ -7,7 +7,7 @@
  * one fires, so acknowledged messages cost no timer operation.
  */
 import {
-  Client,
+  type Client,
   ClientEffectKind,
   decode,
   DecodeResult,
@@ -25,7 +25,7 @@ import type { Swarm } from './swarm.ts';
 import { Timer } from './timing-wheel.ts';
 
 /** Request number of the harness's own count:R; the puller's numbers never get there. */
-export const PROBE_REQUEST = 0xffffffff;
+const PROBE_REQUEST = 0xffffffff;
 
 /** A packet that the link holds back. */
 class HeldPacket extends Timer {

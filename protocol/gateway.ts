@@ -13,6 +13,8 @@
  * from that sender to the session's own user, so it cannot touch what it does not own.
  *
  * Bounds: `pendingMax` store operations in flight, then `overloaded`; a token bucket per session.
+ * Removals on ack:R ask for no answer: the store's own queue bounds them, and a row that was not
+ * removed is pulled and deduped later.
  */
 import { assert } from './assert.ts';
 import { EffectBuffer } from './effects.ts';

@@ -49,14 +49,8 @@ export function createMetrics(sources: MetricsSources): {
     });
   };
   const registerGauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
+    const gauge: Gauge = new Gauge({ name, help, registers: [], collect: () => gauge.set(read()) });
+    registry.registerMetric(gauge);
   };
 
   perKind('ackbench_packets_received_total', 'Packets received by kind', counters.received);

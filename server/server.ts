@@ -252,7 +252,7 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
     while (gateway.pending > 0 && performance.now() < deadlineMs) await pause(DRAIN_POLL_MS);
     const isDrained = gateway.pending === 0;
     outbox.flush();
-    for (const connection of [...connections]) connection.close(CloseCode.Restart);
+    for (const connection of connections) connection.close(CloseCode.Restart);
     await pause(DRAIN_POLL_MS); // the close frames leave with the next turn of the loop
     await store.close();
     app.close();
