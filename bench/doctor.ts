@@ -3,7 +3,6 @@ import { createServer } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ExitCode, nowUs, sampleProcess } from '../loadgen/index.ts';
 import { detectPinning, describeEnvironment, openFilesLimit } from './environment.ts';
-import { columns } from './table.ts';
 
 interface Finding {
   what: string;
@@ -56,14 +55,9 @@ export async function doctor(): Promise<ExitCode> {
     isSampled ? 'ok' : 'warning',
     isSampled ? '/proc is readable' : 'no /proc: CPU and memory of the server will be missing',
   );
-  process.stdout.write(
-    `${columns([
-      ['check', 'state', 'detail'],
-      ...findings.map(({ what, state, detail }) => [what, state, detail]),
-    ])
-      .split('\n')
-      .join('\n')}\n`,
-  );
+  for (const { what, state, detail } of findings) {
+    process.stdout.write(`${state.padEnd(8)} ${what.padEnd(17)} ${detail}\n`);
+  }
   return findings.some(({ state }) => state === 'unfit') ? ExitCode.Invalid : ExitCode.Pass;
 }
 

@@ -1,7 +1,6 @@
 /** What a result was measured on: machine, runtime, commit, pinning. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import { ROOT_DIR } from './package-root.ts';
 
@@ -71,10 +70,10 @@ export function openFilesLimit(): number {
 }
 
 export function describeEnvironment(pinning: Pinning | null): Environment {
-  const require = createRequire(import.meta.url);
   let uws = 'unknown';
   try {
-    const file = require.resolve('uWebSockets.js').replace(/dist.*$/, 'package.json');
+    const file = new URL(import.meta.resolve('uWebSockets.js'));
+    file.pathname = file.pathname.replace(/dist\/.*$/, 'package.json');
     const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as {
       name: string;
       version: string;

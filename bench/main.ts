@@ -12,7 +12,7 @@ import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './e
 import { runHttpPull } from './http-pull-run.ts';
 import { runLoad, runTrace } from './load-run.ts';
 import { runOfflineCost } from './offline-cost-run.ts';
-import { ROOT_DIR, TOOL } from './package-root.ts';
+import { IS_CHECKOUT, ROOT_DIR, TOOL } from './package-root.ts';
 import { createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
 import type { RunContext } from './rig.ts';
@@ -185,7 +185,8 @@ function parseBench(argv: readonly string[]): BenchOptions | { mistakes: string[
     },
     mistakes,
   );
-  const outDir = setting(flags.out, 'OUT') ?? path.join(ROOT_DIR, 'results');
+  const outDir =
+    setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
   if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
     mistakes.push(`--out ${outDir}: is not a directory`);
   }

@@ -19,4 +19,6 @@ const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
 
 export const ROOT_DIR = fileURLToPath(root);
 export const CLI_FILE = fileURLToPath(new URL('bin/ackbench.mjs', root));
+/** In a checkout the sources run; a published package holds compiled files only. */
+export const IS_CHECKOUT = import.meta.url.endsWith('.ts');
 export const TOOL = { name: manifest.name, version: manifest.version };

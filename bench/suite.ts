@@ -26,8 +26,8 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       description: 'open loop, Poisson, everybody online',
       clients: pick(2000, 500),
       load: { mode: 'open', ratePerSec: pick(10_000, 5000) },
-      durationS: pick(17, 2),
-      warmupS: pick(2, 0.5),
+      durationS: pick(18, 2),
+      warmupS: pick(4, 0.8),
       retransmit: { firstMs: pick(1000, 250), maxMs: pick(2000, 250) },
     },
     {

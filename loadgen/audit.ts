@@ -164,6 +164,8 @@ export function auditBooks(parts: readonly Books[]): Audit {
   for (const part of parts) {
     ledger.stuck += part.stuck;
     for (const entry of part.received) {
+      // A second book would hide repeats: a message in both is delivered twice.
+      if (received.has(nameOf(entry))) violate('one book per conversation', entry);
       received.set(nameOf(entry), entry);
       const arrived = sizeOf(entry.wire);
       wireArrivals += entry.wireArrivals;
@@ -188,6 +190,7 @@ export function auditBooks(parts: readonly Books[]): Audit {
     for (const sent of part.sent) {
       const name = nameOf(sent);
       const { delivered } = received.get(name) ?? NOTHING_RECEIVED;
+      if (matched.has(name)) violate('one book per conversation', sent);
       matched.add(name);
       const attempted = sent.attempted === 0 ? [] : [1, sent.attempted];
       const confirmed = union(sent.confirmed, sent.stored);

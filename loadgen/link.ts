@@ -83,7 +83,8 @@ export class FaultPlan {
   holdMs(kind: Kind): number {
     const delay = this.delay[kind] as number;
     const reorder = this.reorder[kind] as number;
-    const isDelay = this.random.chance(delay / (delay + reorder || 1));
+    // Without a probability for either, a rule asked for the delay.
+    const isDelay = reorder === 0 || this.random.chance(delay / (delay + reorder));
     const [min, max] = isDelay ? this.delayMs : this.reorderMs;
     return min + this.random.unit() * (max - min);
   }

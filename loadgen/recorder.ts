@@ -104,7 +104,9 @@ export class Recorder {
     let seen = 0;
     for (let bucket = 0; bucket < this.counts.length; bucket++) {
       seen += this.counts[bucket] as number;
-      if (seen >= rank) return Math.min(valueOf(bucket), this.maxUs);
+      if (seen < rank) continue;
+      // Never stays never: the last bucket starts below the hour.
+      return bucket === SLOTS - 1 ? this.maxUs : Math.min(valueOf(bucket), this.maxUs);
     }
     return 0;
   }

@@ -31,7 +31,8 @@ export class Schedule {
     this.options = options;
     this.random = random;
     this.meanGapUs = 1e6 / options.ratePerSec;
-    this.leftInBurst = options.burst;
+    // The first burst is due at once, and whole: the gap before it counts as one of its own.
+    this.leftInBurst = options.burst + 1;
     this.nextUs = this.gapUs();
   }
 

@@ -277,7 +277,7 @@ export class ClientSocket {
       at = this.parseHandshake(bytes, length);
       if (at === 0) return 0;
     }
-    while (length - at >= 2 && this.state !== State.Closed) {
+    while (length - at >= 2 && !this.socket.destroyed) {
       const first = bytes[at] as number;
       const second = bytes[at + 1] as number;
       if ((first & 0x70) !== 0 || (second & 0x80) !== 0) {

@@ -23,7 +23,7 @@ import { LoopMeter, type LoopHealth } from './loop-meter.ts';
 import { Payload, PayloadReader } from './payload.ts';
 import { Random } from './random.ts';
 import { Recorder, type RecorderState } from './recorder.ts';
-import { GapStatistics, ReceiverPicker, Schedule } from './schedule.ts';
+import { GapStatistics, ReceiverChoice, ReceiverPicker, Schedule } from './schedule.ts';
 import { type Endpoint, parseEndpoint, SocketHub, type SocketLimits } from './socket.ts';
 import type { ClientEvent, SwarmConfig } from './swarm-config.ts';
 import { TimingWheel } from './timing-wheel.ts';
@@ -112,6 +112,8 @@ const IDLE_SLEEP_MS = 2;
 /** Packets of one read that share a time stamp. */
 const PACKETS_PER_STAMP = 16;
 const SENDER_TRIES = 32;
+/** About 1 KB each. */
+const PREPARED_CONVERSATIONS_MAX = 500_000;
 
 export class Swarm {
   readonly config: SwarmConfig;
@@ -251,7 +253,30 @@ export class Swarm {
   /** Connects everybody who is to be online, at the configured rate; resolves when all are. */
   async connectAll(): Promise<void> {
     if (this.config.load.mode === 'trace') return; // presence follows the trace
+    this.prepareConversations();
     await this.connect(this.senders);
+  }
+
+  /**
+   * Makes the state of every conversation between friends ahead of the load: made by first messages,
+   * it would be what the garbage collector moves while latencies are taken.
+   */
+  private prepareConversations(): void {
+    const { receivers, uidBase, epoch, from, to } = this.config;
+    const friends = Math.min(receivers.friends, this.config.users - 1);
+    const isWorthIt = this.clients.length * friends <= PREPARED_CONVERSATIONS_MAX;
+    if (receivers.choice !== ReceiverChoice.Friends || !isWorthIt) return;
+    for (const client of this.clients) {
+      for (let k = 0; k < friends; k++) {
+        const friend = this.picker.friendOf(client.index, k);
+        bookOf(client.sent, uidBase + friend, epoch, newSentBook);
+        client.machine.sender.expect(uidBase + friend);
+        const other = friend >= from && friend < to ? this.clients[friend - from] : undefined;
+        if (other === undefined) continue;
+        bookOf(other.received, client.uid, epoch, newReceivedBook);
+        other.machine.receiver.expect(client.uid, epoch);
+      }
+    }
   }
 
   /** Brings `clients` online at the connect rate and waits until they are. */

@@ -84,7 +84,7 @@ export class TimingWheel {
       if (due.wheelSlot !== FIRING) continue; // armed anew or disarmed by an earlier callback
       due.wheelSlot = -1;
       due.wheelNext = due.wheelPrevious = null;
-      if (due.deadlineMs > nowMs) this.arm(due, due.deadlineMs);
+      if (due.deadlineMs > this.tick * TICK_MS) this.arm(due, due.deadlineMs);
       else due.onTimer(nowMs);
     }
   }

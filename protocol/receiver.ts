@@ -62,6 +62,16 @@ export class Receiver {
     return set?.has(seq) ?? false;
   }
 
+  /** Makes the state of a conversation before its first message, so that no message pays for it. */
+  expect(sender: number, epoch: number): SenderHistory {
+    let history = this.histories.get(sender);
+    if (history === undefined) {
+      history = new SenderHistory(epoch);
+      this.histories.set(sender, history);
+    }
+    return history;
+  }
+
   private take(
     sender: number,
     epoch: number,
@@ -71,12 +81,7 @@ export class Receiver {
     paged: boolean,
     out: ClientEffects,
   ): void {
-    let history = this.histories.get(sender);
-    if (history === undefined) {
-      history = new SenderHistory(epoch);
-      this.histories.set(sender, history);
-    }
-    const fresh = history.setOf(epoch).add(seq);
+    const fresh = this.expect(sender, epoch).setOf(epoch).add(seq);
     const effect = out.push();
     effect.kind = fresh ? ClientEffectKind.Deliver : ClientEffectKind.Repeat;
     effect.uid = sender;

@@ -186,11 +186,7 @@ export class Sender {
     out: ClientEffects,
   ): number {
     if (this.inflightCount >= this.inflightMax) return 0;
-    let conversation = this.conversations.get(receiver);
-    if (conversation === undefined) {
-      conversation = new Conversation();
-      this.conversations.set(receiver, conversation);
-    }
+    const conversation = this.expect(receiver);
     const entry = this.free.pop() ?? new Waiting();
     entry.receiver = receiver;
     entry.seq = conversation.nextSeq++;
@@ -205,6 +201,16 @@ export class Sender {
     this.inflightCount++;
     this.transmit(entry, nowMs, out);
     return entry.seq;
+  }
+
+  /** Makes the state of a conversation before its first message, so that no message pays for it. */
+  expect(receiver: number): Conversation {
+    let conversation = this.conversations.get(receiver);
+    if (conversation === undefined) {
+      conversation = new Conversation();
+      this.conversations.set(receiver, conversation);
+    }
+    return conversation;
   }
 
   /** msg:A: accepted, or a definite error. Unknown messages are ignored: late answers are normal. */
