@@ -11,7 +11,8 @@ export { Arrivals, ReceiverChoice } from './schedule.ts';
 export { PAYLOAD_MIN_BYTES } from './payload.ts';
 export { parseEndpoint } from './socket.ts';
 export type * from './swarm-config.ts';
-export { LATENCIES, type Latency, type SecondSample, type SwarmReport } from './swarm.ts';
+export type { SwarmReport } from './swarm.ts';
+export { LATENCIES, type Latency, type SecondSample } from './tally.ts';
 export { createMinter } from './token.ts';
 export type { SwarmStatus } from './worker.ts';
 export {

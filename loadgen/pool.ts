@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { SwarmConfig } from './swarm-config.ts';
-import type { SecondSample } from './swarm.ts';
+import type { SecondSample } from './tally.ts';
 import type { Command, CommandName, Commands, WorkerMessage } from './worker.ts';
 
 export interface SwarmEvents {

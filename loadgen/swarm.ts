@@ -20,30 +20,18 @@ import { nowUs } from './clock.ts';
 import { closeShelves, type Books, bookOf, emptyBooks, ReceivedBook, SentBook } from './ledger.ts';
 import { FaultPlan } from './link.ts';
 import { LoopMeter, type LoopHealth } from './loop-meter.ts';
-import { Payload, PayloadReader } from './payload.ts';
+import { PayloadPool } from './payload-pool.ts';
+import { PayloadReader } from './payload.ts';
+import { Presence } from './presence.ts';
 import { Random } from './random.ts';
-import { Recorder, type RecorderState } from './recorder.ts';
+import type { RecorderState } from './recorder.ts';
 import { GapStatistics, ReceiverChoice, ReceiverPicker, Schedule } from './schedule.ts';
 import { type Endpoint, parseEndpoint, SocketHub, type SocketLimits } from './socket.ts';
-import type { ClientEvent, SwarmConfig } from './swarm-config.ts';
+import type { SwarmConfig } from './swarm-config.ts';
+import { LATENCIES, type Latency, type SecondSample, Tally, type WindowCounts } from './tally.ts';
 import { TimingWheel } from './timing-wheel.ts';
 import { createMinter } from './token.ts';
 import { VirtualClient } from './virtual-client.ts';
-
-/** Names of the histograms, as in the result file without its unit suffix. */
-export const LATENCIES = [
-  'accept',
-  'deliver',
-  'confirm',
-  'storedConfirm',
-  'pull',
-  'connect',
-  'sendLag',
-  'acceptService',
-  'deliverService',
-  'confirmService',
-] as const;
-export type Latency = (typeof LATENCIES)[number];
 
 /** Everything that a worker reports when the run is over. */
 export interface SwarmReport {
@@ -58,19 +46,6 @@ export interface SwarmReport {
   /** Inside the measured window. */
   window: WindowCounts;
   health: LoopHealth;
-}
-
-export interface WindowCounts {
-  /** Messages due, sent, and settled by ack:N, counted by the instant they were intended for. */
-  due: number;
-  sent: number;
-  confirmed: number;
-  /** Messages settled while the window was open, whenever they were intended. */
-  settledInside: number;
-  /** Time integral of the messages in flight, message-µs. */
-  inflightAreaUs: number;
-  /** Mean of all confirm and stored-confirm latencies, µs, for Little's law. */
-  settledMeanUs: number;
 }
 
 class SwarmCounters {
@@ -89,19 +64,6 @@ class SwarmCounters {
   pullsRefused = 0;
   interactions = 0;
   closes: Record<string, number> = {};
-}
-
-/** One second of the run. */
-export interface SecondSample {
-  /** Seconds since the start of the load. */
-  second: number;
-  sent: number;
-  confirmed: number;
-  delivered: number;
-  inflight: number;
-  online: number;
-  busyShare: number;
-  confirm: RecorderState;
 }
 
 const FRAME_MAX_BYTES = 16 * 1024 * 1024;
@@ -131,41 +93,27 @@ export class Swarm {
   readonly wheel: TimingWheel;
   readonly random: Random;
   readonly clients: VirtualClient[] = [];
-  readonly latencies: Record<Latency, Recorder>;
+  readonly tally: Tally;
   /** Last reading of the clock, µs. */
   nowUs = nowUs();
 
   private readonly mint: (uid: number) => string;
   private readonly picker: ReceiverPicker;
   private readonly gaps = new GapStatistics();
-  private readonly payloads: Payload[] = [];
-  private readonly freePayloads = new Map<number, number[]>();
+  private readonly payloads = new PayloadPool();
+  private readonly presence: Presence;
   private readonly reader = new PayloadReader();
   private readonly senders: VirtualClient[] = [];
   private readonly offliners: VirtualClient[] = [];
   private readonly meter = new LoopMeter();
   private schedule: Schedule | null = null;
   private traceAt = 0;
-  private readonly traceLastMs = new Map<number, number>();
-  private pendingEvents: { atMs: number; run: () => void }[] = [];
   private loadStartUs = Infinity;
   private isLoading = false;
   private isStopped = false;
   private stampAge = 0;
   private didSend = false;
   private onlineCount = 0;
-  private inflightCount = 0;
-  private inflightChangedUs = 0;
-  private readonly window: WindowCounts = {
-    due: 0,
-    sent: 0,
-    confirmed: 0,
-    settledInside: 0,
-    inflightAreaUs: 0,
-    settledMeanUs: 0,
-  };
-  private readonly settledInWindow = new Recorder();
-  private readonly second = { sent: 0, confirmed: 0, delivered: 0, confirm: new Recorder() };
   private crashOnPageActive: boolean;
   /** Last time a packet of the protocol went either way, µs. */
   private lastPacketUs = 0;
@@ -184,10 +132,8 @@ export class Swarm {
       { users: config.users, ...config.receivers },
       new Random(config.seed, `receivers ${config.from}`),
     );
-    this.latencies = Object.fromEntries(LATENCIES.map((name) => [name, new Recorder()])) as Record<
-      Latency,
-      Recorder
-    >;
+    this.tally = new Tally(config);
+    this.presence = new Presence(config);
     const firstOffline = Math.round(config.users * (1 - config.offlineShare));
     for (let index = config.from; index < config.to; index++) {
       const client = this.createClient(index);
@@ -221,7 +167,7 @@ export class Swarm {
   }
 
   get inflight(): number {
-    return this.inflightCount;
+    return this.tally.inflight;
   }
 
   /** Runs the loop until `stop`. */
@@ -300,12 +246,9 @@ export class Swarm {
     const { load } = config;
     this.loadStartUs = startUs;
     this.isLoading = true;
-    this.inflightChangedUs = startUs;
+    this.tally.start(startUs);
     this.meter.start();
-    this.pendingEvents = config.events
-      .map((event) => ({ atMs: event.atMs, run: () => this.runEvent(event) }))
-      .sort((a, b) => a.atMs - b.atMs);
-    if (config.churn !== null) this.startChurn(config.churn);
+    this.presence.start(this.senders);
     if (load.mode === 'open') {
       this.schedule = new Schedule(
         { ...load, ratePerSec: load.ratePerSec * config.share },
@@ -325,16 +268,16 @@ export class Swarm {
   stopLoad(): void {
     if (!this.isLoading) return;
     this.isLoading = false;
-    this.moveInflight(0);
+    this.presence.stop();
+    this.tally.stop(this.touch());
     this.meter.stop();
-    this.pendingEvents = this.pendingEvents.filter(({ atMs }) => atMs === Infinity);
   }
 
   /** Ends every fault. */
   heal(): void {
     if (this.faults !== null) this.faults.active = false;
     this.crashOnPageActive = false;
-    this.pendingEvents = [];
+    this.presence.stop();
     for (const client of this.clients) {
       client.endHalfOpen();
       client.resumeReading();
@@ -348,7 +291,7 @@ export class Swarm {
 
   /** True when nothing waits for ack:N. */
   isSettled(): boolean {
-    return this.inflightCount === 0;
+    return this.tally.inflight === 0;
   }
 
   /** ms since the last packet of the protocol, in or out. */
@@ -388,39 +331,27 @@ export class Swarm {
 
   /** The second that just ended. */
   takeSecond(): SecondSample {
-    const { second } = this;
-    const sample: SecondSample = {
-      second: (this.touch() - this.loadStartUs) / 1e6,
-      sent: second.sent,
-      confirmed: second.confirmed,
-      delivered: second.delivered,
-      inflight: this.inflightCount,
+    return this.tally.takeSecond({
+      nowUs: this.touch(),
       online: this.onlineCount,
       busyShare: this.meter.takeBusyShare(),
-      confirm: { ...second.confirm.state(), counts: second.confirm.counts.slice() },
-    };
-    second.sent = second.confirmed = second.delivered = 0;
-    second.confirm.reset();
-    return sample;
+    });
   }
 
   report(stuck: number): SwarmReport {
     const books = emptyBooks();
     books.stuck = stuck;
     let interactions = 0;
-    let unresolved = 0;
     for (const client of this.clients) {
       closeShelves(client.uid, client.sent, client.received, books);
       interactions += client.machine.puller.interactions;
     }
-    for (const payload of this.payloads) if (payload.isInWindow) unresolved++;
-    this.latencies.confirm.recordNever(unresolved);
+    this.tally.close(this.payloads.unresolved());
     this.counters.interactions = interactions;
-    this.window.settledMeanUs = this.settledInWindow.mean;
     return {
       books,
       latencies: Object.fromEntries(
-        LATENCIES.map((name) => [name, this.latencies[name].state()]),
+        LATENCIES.map((name) => [name, this.tally.latencies[name].state()]),
       ) as Record<Latency, RecorderState>,
       packets: [...this.packets],
       counters: this.counters,
@@ -430,7 +361,7 @@ export class Swarm {
         count: this.gaps.gaps,
         coefficientOfVariation: this.gaps.coefficientOfVariation,
       },
-      window: this.window,
+      window: this.tally.window,
       health: this.meter.health(),
     };
   }
@@ -439,7 +370,7 @@ export class Swarm {
 
   onConnected(_client: VirtualClient, tookUs: number): void {
     this.onlineCount++;
-    this.latencies.connect.record(tookUs);
+    this.tally.latencies.connect.record(tookUs);
   }
 
   onSessionLost(): void {
@@ -457,52 +388,14 @@ export class Swarm {
 
   onAccepted(client: VirtualClient, effect: ClientEffect): void {
     bookOf(client.sent, effect.uid, effect.epoch, newSentBook).accepted.add(effect.seq);
-    const payload = this.payloads[effect.tag] as Payload;
-    if (!payload.isInWindow) return;
-    this.latencies.accept.record(this.nowUs - payload.intendedAtUs);
-    this.latencies.acceptService.record(this.nowUs - payload.sentAtUs);
+    this.tally.onAccepted(this.payloads.at(effect.tag), this.nowUs);
   }
 
   onSettled(client: VirtualClient, effect: ClientEffect): void {
     const book = bookOf(client.sent, effect.uid, effect.epoch, newSentBook);
-    const payload = this.payloads[effect.tag] as Payload;
-    const latencyUs = this.nowUs - payload.intendedAtUs;
-    const { latencies, window } = this;
-    this.moveInflight(-1);
-    if (effect.outcome === Outcome.Delivered || effect.outcome === Outcome.Stored) {
-      this.second.confirmed++;
-      this.second.confirm.record(latencyUs);
-      if (this.isInsideWindow()) {
-        window.settledInside++;
-        this.settledInWindow.record(this.nowUs - payload.sentAtUs);
-      }
-    }
-    switch (effect.outcome) {
-      case Outcome.Delivered:
-        book.settle('confirmed', effect.seq);
-        if (payload.isInWindow) {
-          window.confirmed++;
-          latencies.confirm.record(latencyUs);
-          latencies.confirmService.record(this.nowUs - payload.sentAtUs);
-        }
-        break;
-      case Outcome.Stored:
-        book.settle('stored', effect.seq);
-        if (payload.isInWindow) {
-          window.confirmed++;
-          latencies.storedConfirm.record(latencyUs);
-        }
-        break;
-      case Outcome.Failed:
-        book.settle('failed', effect.seq);
-        if (payload.isInWindow) latencies.confirm.recordNever();
-        break;
-      default:
-        book.settle('gaveUp', effect.seq);
-        if (payload.isInWindow) latencies.confirm.recordNever();
-    }
-    payload.isInWindow = false;
-    (this.freePayloads.get(payload.bytes.length) as number[]).push(effect.tag);
+    book.settle(HOW_SETTLED[effect.outcome], effect.seq);
+    this.tally.onSettled(effect.outcome, this.payloads.at(effect.tag), this.nowUs);
+    this.payloads.give(effect.tag);
     if (this.isLoading && this.config.load.mode === 'closed') client.settledNow++;
   }
 
@@ -518,22 +411,17 @@ export class Swarm {
     }
     if (!isFresh) return;
     book.onDelivered(effect.seq);
-    this.second.delivered++;
-    if (!reader.read(effect.content)) {
-      book.corrupt++;
-      return;
-    }
-    if (reader.receiver !== client.uid) book.misrouted++;
+    const isReadable = reader.read(effect.content);
+    if (!isReadable) book.corrupt++;
+    else if (reader.receiver !== client.uid) book.misrouted++;
     else if (reader.sender !== effect.uid || reader.seq !== effect.seq) book.corrupt++;
-    if (effect.paged || !this.isInWindow(reader.intendedAtUs)) return;
-    this.latencies.deliver.record(this.nowUs - reader.intendedAtUs);
-    this.latencies.deliverService.record(this.nowUs - reader.sentAtUs);
+    this.tally.onDelivered(isReadable ? reader : null, { paged: effect.paged, nowUs: this.nowUs });
   }
 
   onDrained(client: VirtualClient, status: number): void {
     this.counters.pulls++;
     if (status !== 0) this.counters.pullsRefused++;
-    this.latencies.pull.record(this.nowUs - client.pullStartedUs);
+    this.tally.latencies.pull.record(this.nowUs - client.pullStartedUs);
   }
 
   /** Whether a client that crashed `crashes` times so far dies between page and acknowledgement. */
@@ -573,10 +461,9 @@ export class Swarm {
     const spread = payloadBytes.max - payloadBytes.min;
     const length = payloadBytes.min + (spread === 0 ? 0 : this.random.below(spread + 1));
     const book = bookOf(client.sent, receiver, this.config.epoch, newSentBook);
-    const isDueInWindow = this.isInWindow(intendedUs);
-    if (isDueInWindow) this.window.due++;
-    const tag = this.takePayload(length);
-    const payload = this.payloads[tag] as Payload;
+    const isDueInWindow = this.tally.onDue(intendedUs);
+    const tag = this.payloads.take(length);
+    const payload = this.payloads.at(tag);
     const sentAtUs = nowMs * 1000;
     payload.write({
       seq: book.attempted + 1,
@@ -588,24 +475,18 @@ export class Swarm {
     const seq = client.machine.sender.submit(receiver, 0, payload.bytes, tag, nowMs, this.effects);
     if (seq === 0) {
       this.counters.refusedByQueue++;
-      (this.freePayloads.get(length) as number[]).push(tag);
+      this.payloads.give(tag);
       return;
     }
     book.attempted++;
     assert(seq === book.attempted, 'the ledger and the sender count the same sequence');
     payload.isInWindow = isDueInWindow;
-    this.second.sent++;
-    this.moveInflight(1);
-    if (!isDueInWindow) return;
-    this.window.sent++;
-    this.latencies.sendLag.record(sentAtUs - intendedUs);
+    this.tally.onSent(payload, sentAtUs);
   }
 
   private runDue(now: number): void {
     const sinceStartUs = now - this.loadStartUs;
-    while (this.pendingEvents.length > 0 && this.pendingEvents[0]!.atMs * 1000 <= sinceStartUs) {
-      (this.pendingEvents.shift() as { run: () => void }).run();
-    }
+    this.presence.runEvents(this.senders, sinceStartUs / 1000);
     if (!this.isLoading) return;
     const { schedule } = this;
     const endUs = this.config.durationMs * 1000;
@@ -624,7 +505,7 @@ export class Swarm {
     const client = this.pickSender();
     if (client === null) {
       this.counters.noSender++;
-      if (this.isInWindow(intendedUs)) this.window.due++;
+      this.tally.onDue(intendedUs);
       return;
     }
     const receiver = this.config.uidBase + this.picker.pick(client.index);
@@ -661,71 +542,8 @@ export class Swarm {
       this.submit(client, uidBase + receiver, this.loadStartUs + atUs, nowMs);
       client.drain(nowMs);
       client.flush();
-      this.lingerAfter(client, load.lingerMs);
+      this.presence.lingerAfter(client, load.lingerMs);
     }
-  }
-
-  /** The user leaves when there was no further message of theirs for a while. */
-  private lingerAfter(client: VirtualClient, lingerMs: number): void {
-    const leaveMs = (this.touch() - this.loadStartUs) / 1000 + lingerMs;
-    const isScheduled = this.traceLastMs.has(client.index);
-    this.traceLastMs.set(client.index, leaveMs);
-    if (isScheduled) return;
-    const leave = (): void => {
-      const dueMs = this.traceLastMs.get(client.index) as number;
-      const nowMs = (this.touch() - this.loadStartUs) / 1000;
-      if (!this.isLoading) return;
-      if (dueMs > nowMs) {
-        setTimeout(leave, dueMs - nowMs).unref();
-        return;
-      }
-      this.traceLastMs.delete(client.index);
-      client.goOffline();
-    };
-    setTimeout(leave, lingerMs).unref();
-  }
-
-  private startChurn(churn: { readonly onlineS: number; readonly offlineS: number }): void {
-    const random = new Random(this.config.seed, `churn ${this.config.from}`);
-    for (const client of this.senders) {
-      const turn = (isOnline: boolean): void => {
-        const meanMs = 1000 * (isOnline ? churn.onlineS : churn.offlineS);
-        setTimeout(() => {
-          if (!this.isLoading) return;
-          if (isOnline) client.goOffline();
-          else client.goOnline();
-          turn(!isOnline);
-        }, random.exponential(meanMs)).unref();
-      };
-      turn(true);
-    }
-  }
-
-  private runEvent(event: ClientEvent): void {
-    const random = new Random(this.config.seed, `event ${event.action} ${event.atMs}`);
-    const hit = this.senders.filter(() => random.unit() < event.share);
-    for (const client of hit) {
-      switch (event.action) {
-        case 'crash':
-          client.crash(event.forMs);
-          break;
-        case 'disconnect':
-          client.drop();
-          break;
-        case 'half-open':
-          client.halfOpen();
-          break;
-        default:
-          client.pauseReading();
-      }
-    }
-    if (event.action !== 'half-open' && event.action !== 'slow-read') return;
-    setTimeout(() => {
-      for (const client of hit) {
-        if (event.action === 'half-open') client.endHalfOpen();
-        else client.resumeReading();
-      }
-    }, event.forMs).unref();
   }
 
   private waitMs(): number {
@@ -738,38 +556,6 @@ export class Swarm {
       nextUs = this.config.load.atUs[this.traceAt] ?? Infinity;
     }
     return Math.max(0, Math.min((nextUs - sinceStartUs) / 1000, TIMER_PRECISION_MS));
-  }
-
-  private isInWindow(intendedUs: number): boolean {
-    const atMs = (intendedUs - this.loadStartUs) / 1000;
-    return atMs >= this.config.warmupMs && atMs < this.config.durationMs;
-  }
-
-  private isInsideWindow(): boolean {
-    return this.isLoading && this.isInWindow(this.nowUs);
-  }
-
-  /** Adds to the messages in flight and to their integral over time inside the window. */
-  private moveInflight(by: number): void {
-    const windowStartUs = this.loadStartUs + this.config.warmupMs * 1000;
-    const windowEndUs = this.loadStartUs + this.config.durationMs * 1000;
-    const fromUs = Math.max(this.inflightChangedUs, windowStartUs);
-    const toUs = Math.min(this.nowUs, windowEndUs);
-    if (toUs > fromUs) this.window.inflightAreaUs += (toUs - fromUs) * this.inflightCount;
-    this.inflightChangedUs = this.nowUs;
-    this.inflightCount += by;
-  }
-
-  private takePayload(length: number): number {
-    let free = this.freePayloads.get(length);
-    if (free === undefined) {
-      free = [];
-      this.freePayloads.set(length, free);
-    }
-    const reused = free.pop();
-    if (reused !== undefined) return reused;
-    this.payloads.push(new Payload(length));
-    return this.payloads.length - 1;
   }
 
   private createClient(index: number): VirtualClient {
@@ -794,6 +580,12 @@ export class Swarm {
   }
 }
 
+const HOW_SETTLED = {
+  [Outcome.Delivered]: 'confirmed',
+  [Outcome.Stored]: 'stored',
+  [Outcome.Failed]: 'failed',
+  [Outcome.GaveUp]: 'gaveUp',
+} as const;
 const newSentBook = (epoch: number): SentBook => new SentBook(epoch);
 const newReceivedBook = (epoch: number): ReceivedBook => new ReceivedBook(epoch);
 

@@ -5,7 +5,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import { emptyDrain, type DrainMeasure, type DrainOrder, measureDrain } from './drain-measure.ts';
 import type { SwarmConfig } from './swarm-config.ts';
-import { type SecondSample, sleep, Swarm, type SwarmReport, until } from './swarm.ts';
+import { sleep, Swarm, type SwarmReport, until } from './swarm.ts';
+import type { SecondSample } from './tally.ts';
 
 /** What the runner may ask, with the answer's type. */
 export interface Commands {

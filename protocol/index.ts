@@ -10,4 +10,5 @@ export { Receiver } from './receiver.ts';
 export { DEFAULT_REQUEST_TIMEOUT_MS, Puller, type PullerOptions, PullStrategy } from './puller.ts';
 export { Client, type ClientOptions } from './client.ts';
 export { decodePageToken, encodePageToken, type PageRange } from './page-token.ts';
+export * from './gateway-effects.ts';
 export * from './gateway.ts';
