@@ -6,7 +6,6 @@
  * on time; polling that found nothing to do is counted as idle, not as load.
  */
 import {
-  assert,
   Client,
   type ClientEffect,
   ClientEffectKind,
@@ -17,21 +16,19 @@ import {
   PullStrategy,
 } from '../protocol/index.ts';
 import { nowUs } from './clock.ts';
-import { closeShelves, type Books, bookOf, emptyBooks, ReceivedBook, SentBook } from './ledger.ts';
+import { closeShelves, type Books, bookOf, emptyBooks } from './ledger.ts';
 import { FaultPlan } from './link.ts';
 import { LoopMeter, type LoopHealth } from './loop-meter.ts';
-import { PayloadPool } from './payload-pool.ts';
 import { PayloadReader } from './payload.ts';
-import { Presence } from './presence.ts';
 import { Random } from './random.ts';
 import type { RecorderState } from './recorder.ts';
-import { GapStatistics, ReceiverChoice, ReceiverPicker, Schedule } from './schedule.ts';
 import { type Endpoint, parseEndpoint, SocketHub, type SocketLimits } from './socket.ts';
 import type { SwarmConfig } from './swarm-config.ts';
 import { LATENCIES, type Latency, type SecondSample, Tally, type WindowCounts } from './tally.ts';
 import { TimingWheel } from './timing-wheel.ts';
 import { createMinter } from './token.ts';
 import { VirtualClient } from './virtual-client.ts';
+import { newReceivedBook, newSentBook, Workload } from './workload.ts';
 
 /** Everything that a worker reports when the run is over. */
 export interface SwarmReport {
@@ -73,9 +70,6 @@ const TIMER_PRECISION_MS = 2;
 const IDLE_SLEEP_MS = 2;
 /** Packets of one read that share a time stamp. */
 const PACKETS_PER_STAMP = 16;
-const SENDER_TRIES = 32;
-/** About 1 KB each. */
-const PREPARED_CONVERSATIONS_MAX = 500_000;
 
 export class Swarm {
   readonly config: SwarmConfig;
@@ -98,21 +92,13 @@ export class Swarm {
   nowUs = nowUs();
 
   private readonly mint: (uid: number) => string;
-  private readonly picker: ReceiverPicker;
-  private readonly gaps = new GapStatistics();
-  private readonly payloads = new PayloadPool();
-  private readonly presence: Presence;
+  private readonly workload: Workload;
   private readonly reader = new PayloadReader();
-  private readonly senders: VirtualClient[] = [];
-  private readonly offliners: VirtualClient[] = [];
+  /** Those who are online during the load, and may send. */
+  readonly senders: VirtualClient[] = [];
   private readonly meter = new LoopMeter();
-  private schedule: Schedule | null = null;
-  private traceAt = 0;
-  private loadStartUs = Infinity;
-  private isLoading = false;
   private isStopped = false;
   private stampAge = 0;
-  private didSend = false;
   private onlineCount = 0;
   private crashOnPageActive: boolean;
   /** Last time a packet of the protocol went either way, µs. */
@@ -128,17 +114,13 @@ export class Swarm {
     this.faults = config.faults === null ? null : new FaultPlan(config.faults, faultRandom);
     this.crashOnPageActive = config.crashOnPage !== null;
     this.wheel = new TimingWheel(this.nowUs / 1000);
-    this.picker = new ReceiverPicker(
-      { users: config.users, ...config.receivers },
-      new Random(config.seed, `receivers ${config.from}`),
-    );
     this.tally = new Tally(config);
-    this.presence = new Presence(config);
+    this.workload = new Workload(this, config);
     const firstOffline = Math.round(config.users * (1 - config.offlineShare));
     for (let index = config.from; index < config.to; index++) {
       const client = this.createClient(index);
       this.clients.push(client);
-      (index < firstOffline ? this.senders : this.offliners).push(client);
+      if (index < firstOffline) this.senders.push(client);
     }
   }
 
@@ -176,14 +158,14 @@ export class Swarm {
       if (this.isStopped) return;
       const now = this.touch();
       this.wheel.advance(now / 1000);
-      this.runDue(now);
+      this.workload.runDue(now);
       const reads = this.hub.reads;
       this.hub.reads = 0;
       const waitMs = this.waitMs();
       const isPolling = waitMs < TIMER_PRECISION_MS;
       this.stampAge = 0;
-      this.meter.onTurn({ didWork: reads > 0 || this.didSend, isPolling });
-      this.didSend = false;
+      const didSend = this.workload.takeDidSend();
+      this.meter.onTurn({ didWork: reads > 0 || didSend, isPolling });
       if (isPolling) setImmediate(turn);
       else setTimeout(turn, Math.max(1, waitMs - TIMER_PRECISION_MS + 1));
     };
@@ -199,30 +181,8 @@ export class Swarm {
   /** Connects everybody who is to be online, at the configured rate; resolves when all are. */
   async connectAll(): Promise<void> {
     if (this.config.load.mode === 'trace') return; // presence follows the trace
-    this.prepareConversations();
+    this.workload.prepareConversations();
     await this.connect(this.senders);
-  }
-
-  /**
-   * Makes the state of every conversation between friends ahead of the load: made by first messages,
-   * it would be what the garbage collector moves while latencies are taken.
-   */
-  private prepareConversations(): void {
-    const { receivers, uidBase, epoch, from, to } = this.config;
-    const friends = Math.min(receivers.friends, this.config.users - 1);
-    const isWorthIt = this.clients.length * friends <= PREPARED_CONVERSATIONS_MAX;
-    if (receivers.choice !== ReceiverChoice.Friends || !isWorthIt) return;
-    for (const client of this.clients) {
-      for (let k = 0; k < friends; k++) {
-        const friend = this.picker.friendOf(client.index, k);
-        bookOf(client.sent, uidBase + friend, epoch, newSentBook);
-        client.machine.sender.expect(uidBase + friend);
-        const other = friend >= from && friend < to ? this.clients[friend - from] : undefined;
-        if (other === undefined) continue;
-        bookOf(other.received, client.uid, epoch, newReceivedBook);
-        other.machine.receiver.expect(client.uid, epoch);
-      }
-    }
   }
 
   /** Brings `clients` online at the connect rate and waits until they are. */
@@ -242,33 +202,15 @@ export class Swarm {
 
   /** Starts the load at `startUs` on the monotonic clock. */
   startLoad(startUs: number): void {
-    const { config } = this;
-    const { load } = config;
-    this.loadStartUs = startUs;
-    this.isLoading = true;
     this.tally.start(startUs);
     this.meter.start();
-    this.presence.start(this.senders);
-    if (load.mode === 'open') {
-      this.schedule = new Schedule(
-        { ...load, ratePerSec: load.ratePerSec * config.share },
-        new Random(config.seed, `schedule ${config.from}`),
-      );
-    } else if (load.mode === 'closed') {
-      for (const client of this.senders) {
-        const nowMs = this.touch() / 1000;
-        for (let i = 0; i < load.window; i++) this.submitNext(client, nowMs);
-        client.drain(nowMs);
-        client.flush();
-      }
-    }
+    this.workload.start(startUs);
   }
 
   /** No new messages from now on. */
   stopLoad(): void {
-    if (!this.isLoading) return;
-    this.isLoading = false;
-    this.presence.stop();
+    if (!this.workload.isRunning) return;
+    this.workload.stop();
     this.tally.stop(this.touch());
     this.meter.stop();
   }
@@ -277,7 +219,7 @@ export class Swarm {
   heal(): void {
     if (this.faults !== null) this.faults.active = false;
     this.crashOnPageActive = false;
-    this.presence.stop();
+    this.workload.stop();
     for (const client of this.clients) {
       client.endHalfOpen();
       client.resumeReading();
@@ -346,7 +288,7 @@ export class Swarm {
       closeShelves(client.uid, client.sent, client.received, books);
       interactions += client.machine.puller.interactions;
     }
-    this.tally.close(this.payloads.unresolved());
+    this.tally.close(this.workload.payloads.unresolved());
     this.counters.interactions = interactions;
     return {
       books,
@@ -358,8 +300,8 @@ export class Swarm {
       bytesSent: this.hub.bytesSent,
       bytesReceived: this.hub.bytesReceived,
       gaps: {
-        count: this.gaps.gaps,
-        coefficientOfVariation: this.gaps.coefficientOfVariation,
+        count: this.workload.gaps.gaps,
+        coefficientOfVariation: this.workload.gaps.coefficientOfVariation,
       },
       window: this.tally.window,
       health: this.meter.health(),
@@ -388,15 +330,15 @@ export class Swarm {
 
   onAccepted(client: VirtualClient, effect: ClientEffect): void {
     bookOf(client.sent, effect.uid, effect.epoch, newSentBook).accepted.add(effect.seq);
-    this.tally.onAccepted(this.payloads.at(effect.tag), this.nowUs);
+    this.tally.onAccepted(this.workload.payloads.at(effect.tag), this.nowUs);
   }
 
   onSettled(client: VirtualClient, effect: ClientEffect): void {
     const book = bookOf(client.sent, effect.uid, effect.epoch, newSentBook);
     book.settle(HOW_SETTLED[effect.outcome], effect.seq);
-    this.tally.onSettled(effect.outcome, this.payloads.at(effect.tag), this.nowUs);
-    this.payloads.give(effect.tag);
-    if (this.isLoading && this.config.load.mode === 'closed') client.settledNow++;
+    this.tally.onSettled(effect.outcome, this.workload.payloads.at(effect.tag), this.nowUs);
+    this.workload.payloads.give(effect.tag);
+    if (this.workload.isRunning && this.config.load.mode === 'closed') client.settledNow++;
   }
 
   /** A message reached the machines of `client`, as a push or in a page, new or repeated. */
@@ -441,121 +383,22 @@ export class Swarm {
    */
   afterRead(): void {
     this.stampAge = 0;
-    if (this.schedule === null || !this.isLoading) return;
-    const now = this.touch();
-    if (this.schedule.peekUs() <= now - this.loadStartUs) this.runDue(now);
+    if (this.workload.isRunning) this.workload.runOverdue(this.touch());
   }
-
-  // ---- sending -----------------------------------------------------------------------------
 
   /** Closed loop: the next message of `client`. The caller drains. */
   submitNext(client: VirtualClient, nowMs: number): void {
-    const { config } = this;
-    const receiver = config.uidBase + this.picker.pick(client.index);
-    this.submit(client, receiver, nowMs * 1000, nowMs);
+    this.workload.submitNext(client, nowMs);
   }
 
   /** Submits one message; the caller drains and flushes. */
   submit(client: VirtualClient, receiver: number, intendedUs: number, nowMs: number): void {
-    const { payloadBytes } = this.config;
-    const spread = payloadBytes.max - payloadBytes.min;
-    const length = payloadBytes.min + (spread === 0 ? 0 : this.random.below(spread + 1));
-    const book = bookOf(client.sent, receiver, this.config.epoch, newSentBook);
-    const isDueInWindow = this.tally.onDue(intendedUs);
-    const tag = this.payloads.take(length);
-    const payload = this.payloads.at(tag);
-    const sentAtUs = nowMs * 1000;
-    payload.write({
-      seq: book.attempted + 1,
-      intendedAtUs: intendedUs,
-      sentAtUs,
-      sender: client.uid,
-      receiver,
-    });
-    const seq = client.machine.sender.submit(receiver, 0, payload.bytes, tag, nowMs, this.effects);
-    if (seq === 0) {
-      this.counters.refusedByQueue++;
-      this.payloads.give(tag);
-      return;
-    }
-    book.attempted++;
-    assert(seq === book.attempted, 'the ledger and the sender count the same sequence');
-    payload.isInWindow = isDueInWindow;
-    this.tally.onSent(payload, sentAtUs);
-  }
-
-  private runDue(now: number): void {
-    const sinceStartUs = now - this.loadStartUs;
-    this.presence.runEvents(this.senders, sinceStartUs / 1000);
-    if (!this.isLoading) return;
-    const { schedule } = this;
-    const endUs = this.config.durationMs * 1000;
-    if (schedule !== null) {
-      while (schedule.peekUs() <= sinceStartUs && schedule.peekUs() < endUs) {
-        this.sendDue(this.loadStartUs + schedule.takeUs());
-      }
-    } else if (this.config.load.mode === 'trace') {
-      this.runTrace(sinceStartUs);
-    }
-  }
-
-  private sendDue(intendedUs: number): void {
-    this.gaps.add(intendedUs);
-    this.didSend = true;
-    const client = this.pickSender();
-    if (client === null) {
-      this.counters.noSender++;
-      this.tally.onDue(intendedUs);
-      return;
-    }
-    const receiver = this.config.uidBase + this.picker.pick(client.index);
-    const nowMs = this.touch() / 1000;
-    this.submit(client, receiver, intendedUs, nowMs);
-    client.drain(nowMs);
-    client.flush();
-  }
-
-  private pickSender(): VirtualClient | null {
-    const { senders, random } = this;
-    if (this.config.churn === null) return senders[random.below(senders.length)] ?? null;
-    for (let i = 0; i < SENDER_TRIES; i++) {
-      const client = senders[random.below(senders.length)];
-      if (client !== undefined && client.isWanted) return client;
-    }
-    return null;
-  }
-
-  private runTrace(sinceStartUs: number): void {
-    const { load, uidBase, from, to } = this.config;
-    if (load.mode !== 'trace') return;
-    while (this.traceAt < load.atUs.length) {
-      const atUs = load.atUs[this.traceAt] as number;
-      if (atUs > sinceStartUs) return;
-      const sender = load.sender[this.traceAt] as number;
-      const receiver = load.receiver[this.traceAt] as number;
-      this.traceAt++;
-      if (sender < from || sender >= to) continue;
-      const client = this.clients[sender - from] as VirtualClient;
-      const nowMs = this.touch() / 1000;
-      this.didSend = true;
-      client.goOnline();
-      this.submit(client, uidBase + receiver, this.loadStartUs + atUs, nowMs);
-      client.drain(nowMs);
-      client.flush();
-      this.presence.lingerAfter(client, load.lingerMs);
-    }
+    this.workload.submit(client, receiver, intendedUs, nowMs);
   }
 
   private waitMs(): number {
-    const { schedule } = this;
-    if (!this.isLoading) return this.wheel.armed > 0 ? TIMER_PRECISION_MS : IDLE_SLEEP_MS;
-    const sinceStartUs = this.nowUs - this.loadStartUs;
-    let nextUs = Infinity;
-    if (schedule !== null) nextUs = schedule.peekUs();
-    else if (this.config.load.mode === 'trace') {
-      nextUs = this.config.load.atUs[this.traceAt] ?? Infinity;
-    }
-    return Math.max(0, Math.min((nextUs - sinceStartUs) / 1000, TIMER_PRECISION_MS));
+    if (!this.workload.isRunning) return IDLE_SLEEP_MS;
+    return Math.max(0, Math.min(this.workload.dueInUs(this.nowUs) / 1000, TIMER_PRECISION_MS));
   }
 
   private createClient(index: number): VirtualClient {
@@ -564,7 +407,7 @@ export class Swarm {
     const friendUids: number[] = [...(config.friendUids ?? [])];
     if (config.pull.strategy === PullStrategy.Naive && config.friendUids === null) {
       for (let k = 0; k < friends; k++) {
-        friendUids.push(config.uidBase + this.picker.friendOf(index, k));
+        friendUids.push(config.uidBase + this.workload.picker.friendOf(index, k));
       }
     }
     const machine = new Client({
@@ -586,8 +429,6 @@ const HOW_SETTLED = {
   [Outcome.Failed]: 'failed',
   [Outcome.GaveUp]: 'gaveUp',
 } as const;
-const newSentBook = (epoch: number): SentBook => new SentBook(epoch);
-const newReceivedBook = (epoch: number): ReceivedBook => new ReceivedBook(epoch);
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

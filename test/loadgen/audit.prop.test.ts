@@ -37,9 +37,9 @@ test('interval arithmetic agrees with Sets', () => {
     fc.property(numbers, numbers, (a, b) => {
       const [x, y] = [pairsOf(a), pairsOf(b)];
       assert.is(sizeOf(x), a.size);
-      assert.equal(difference(x, y), pairsOf(a.difference(b)));
-      assert.equal(intersection(x, y), pairsOf(a.intersection(b)));
-      assert.equal(union(x, y), pairsOf(a.union(b)));
+      assert.equal(difference(x, y), pairsOf([...a].filter((n) => !b.has(n))));
+      assert.equal(intersection(x, y), pairsOf([...a].filter((n) => b.has(n))));
+      assert.equal(union(x, y), pairsOf([...a, ...b]));
     }),
     { numRuns: 3000 },
   );
