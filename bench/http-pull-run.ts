@@ -12,6 +12,8 @@ import type { ScenarioResult, Verdict } from './result.ts';
 import {
   auditReasons,
   connectEverybody,
+  describeTarget,
+  epochOf,
   hashOf,
   mergeReports,
   quiesce,
@@ -63,6 +65,7 @@ export async function runHttpPull(
           target,
           seed: scenario.seed ?? context.seed,
           uidBase: UID_BASE,
+          epoch: epochOf(context),
           users,
           retransmit: RETRANSMIT,
           payloadBytes: scenario.payloadBytes,
@@ -107,7 +110,7 @@ export async function runHttpPull(
     });
     const merged = mergeReports(await pool.ask('report', { stuck: quiescence.stuck }));
     const { ledger, dedupe } = merged.audit;
-    const reasons = auditReasons(merged.audit);
+    const reasons = auditReasons(merged.audit, quiescence);
     if (figures.non2xx > 0 || figures.errors > 0) {
       reasons.push(`${figures.non2xx} answers were not 2xx, ${figures.errors} requests failed`);
     }
@@ -125,7 +128,7 @@ export async function runHttpPull(
       reasons,
       config: scenario,
       configHash: hashOf(scenario),
-      target: { policy: scenario.server.policy, store: scenario.server.store },
+      target: describeTarget(context, scenario.server),
       load: {
         clients: users,
         offeredPerSec: 0,

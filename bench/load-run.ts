@@ -8,6 +8,7 @@ import type { ScenarioResult, Verdict } from './result.ts';
 import {
   auditReasons,
   connectEverybody,
+  epochOf,
   hashOf,
   mergeReports,
   pause,
@@ -17,6 +18,7 @@ import {
   SeriesCollector,
   sliceConfig,
   startTarget,
+  describeTarget,
   statusOf,
   swarmBase,
 } from './rig.ts';
@@ -106,6 +108,7 @@ async function runOne(
       target,
       seed,
       uidBase: UID_BASE,
+      epoch: epochOf(context),
       users,
       retransmit: scenario.retransmit,
       payloadBytes: scenario.payloadBytes,
@@ -335,7 +338,7 @@ function judge(input: JudgeInput): ScenarioResult {
     inflightAreaUs: sum(({ window }) => window.inflightAreaUs),
   });
 
-  const reasons = auditReasons(audit);
+  const reasons = auditReasons(audit, input.quiescence);
   let verdict: Verdict = reasons.length > 0 ? 'fail' : 'pass';
   if (verdict === 'pass' && !input.quiescence.reached) {
     verdict = 'unknown';
@@ -358,7 +361,7 @@ function judge(input: JudgeInput): ScenarioResult {
     reasons,
     config: scenario,
     configHash: hashOf(scenario),
-    target: { policy: scenario.server.policy, store: scenario.server.store },
+    target: describeTarget(input.context, scenario.server),
     load: {
       clients: input.users,
       offeredPerSec: mode === 'closed' ? 0 : due / (windowUs / 1e6),

@@ -312,7 +312,8 @@ function applyThresholds(
     if (outcome.ok) continue;
     const value = outcome.value === null ? 'has no value' : `is ${outcome.value}`;
     result.reasons.push(`threshold ${outcome.threshold} missed: it ${value}`);
-    result.verdict = 'fail';
+    // An invalid or unknown run has no number that a threshold could judge.
+    if (result.verdict === 'pass') result.verdict = 'fail';
   }
 }
 
@@ -325,8 +326,8 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     return ExitCode.Usage;
   }
   const pinning = options.target === null ? detectPinning() : null;
+  const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);
-  const environment = describeEnvironment(pinning);
   const controller = new AbortController();
   const onInterrupt = (): void => {
     if (controller.signal.aborted) process.exit(ExitCode.Interrupted);

@@ -16,6 +16,8 @@ import type { ScenarioResult, Verdict } from './result.ts';
 import {
   auditReasons,
   connectEverybody,
+  describeTarget,
+  epochOf,
   hashOf,
   mergeReports,
   quiesce,
@@ -92,7 +94,7 @@ export async function runOfflineCost(
       progress.update(index + 1, strategy);
     }
     const merged = mergeReports(reports);
-    const auditFindings = auditReasons(merged.audit);
+    const auditFindings = auditReasons(merged.audit, { reached: isQuiescent });
     let verdict: Verdict = auditFindings.length > 0 || reasons.length > 0 ? 'fail' : 'pass';
     reasons.unshift(...auditFindings);
     if (verdict === 'pass' && (!isQuiescent || signal.aborted)) {
@@ -107,7 +109,7 @@ export async function runOfflineCost(
       reasons,
       config: scenario,
       configHash: hashOf(scenario),
-      target: { policy: scenario.server.policy, store: scenario.server.store },
+      target: describeTarget(context, scenario.server),
       load: {
         clients: reports.length * (scenario.friends + disturbances.length),
         offeredPerSec: 0,
@@ -175,6 +177,7 @@ async function runStrategy(options: {
     target,
     seed: scenario.seed ?? context.seed,
     uidBase,
+    epoch: epochOf(context),
     users,
     retransmit: RETRANSMIT,
     payloadBytes: scenario.payloadBytes,

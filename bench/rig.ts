@@ -76,11 +76,29 @@ export async function startTarget(
   return { server, url: server.url, jwtKey: server.jwtKey, isInsecure: false };
 }
 
+/** What a result says about its server: of somebody else's, nothing is known. */
+export function describeTarget(
+  context: RunContext,
+  order: { readonly policy: string; readonly store: string },
+): { policy: string; store: string } {
+  if (context.target !== null) return { policy: 'unknown', store: 'unknown' };
+  return { policy: order.policy, store: order.store };
+}
+
+/**
+ * Epoch of all sequences of a run. A server that outlives the run may still hold messages of an
+ * earlier one: there the epoch is new every time, as after a reinstall.
+ */
+export function epochOf(context: RunContext): number {
+  return context.target === null ? 1 : Math.floor(Date.now() / 1000);
+}
+
 /** The parts of a swarm's configuration that follow from a scenario's common fields. */
 export function swarmBase(options: {
   target: { url: string; jwtKey: string; isInsecure: boolean };
   seed: number;
   uidBase: number;
+  epoch: number;
   users: number;
   retransmit: RetransmitTimers;
   payloadBytes: number | [number, number];
@@ -106,7 +124,7 @@ export function swarmBase(options: {
     to: options.users,
     offlineShare: 0,
     churn: null,
-    epoch: 1,
+    epoch: options.epoch,
     load: { mode: 'none' },
     share: 1,
     receivers: { choice: 'friends', friends: 16, exponent: 1 },
@@ -290,9 +308,18 @@ export function retransmitOf(merged: Merged): { count: number; ratio: number } {
   return { count: Math.max(0, count), ratio: attempted === 0 ? 0 : Math.max(0, count) / attempted };
 }
 
-/** What the audit says against a run, in words; empty when it says nothing. */
-export function auditReasons(audit: Audit): string[] {
+/**
+ * What the audit says against a run, in words; empty when it says nothing. Without quiescence a
+ * message that has not arrived may still arrive: it is moved from `lost` to `unknown`, and only what
+ * no waiting can mend counts against the run.
+ */
+export function auditReasons(audit: Audit, quiescence: { reached: boolean }): string[] {
   const reasons: string[] = [];
+  if (!quiescence.reached) {
+    const { ledger } = audit;
+    ledger.unknown += ledger.lost;
+    ledger.lost = ledger.falseConfirm = ledger.stuck = 0;
+  }
   for (const figure of MUST_BE_ZERO) {
     const count = audit.ledger[figure];
     if (count > 0) reasons.push(`${figure}: ${count} of ${audit.ledger.attempted} messages`);

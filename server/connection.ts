@@ -94,7 +94,9 @@ export class Connection implements Peer, OutgoingQueue {
 
   private end(): void {
     const code = this.closeCode as CloseCode;
-    this.ws?.end(code, CLOSE_INFO[code].name);
+    // A close frame would wait behind the full buffer, and the buffer for the client: free it now.
+    if (code === CloseCode.SlowConsumer) this.ws?.close();
+    else this.ws?.end(code, CLOSE_INFO[code].name);
   }
 }
 

@@ -10,7 +10,7 @@ import { Command, Option } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { ExitCode, UID_MAX } from '../protocol/index.ts';
-import { JWT_ALGORITHMS, type JwtAlgorithm, mintToken } from './auth.ts';
+import { createAuthenticator, JWT_ALGORITHMS, type JwtAlgorithm, mintToken } from './auth.ts';
 import { environmentOf, flagOf, loadServerConfig, ServerConfig, SETTING_NAMES } from './config.ts';
 import { startServer } from './server.ts';
 import { openLmdbStore } from './stores/lmdb-store.ts';
@@ -40,6 +40,10 @@ function parseFlags(command: Command, argv: readonly string[]): string[] {
     const { code, message } = error as { code: string; message: string };
     if (code === 'commander.helpDisplayed') process.exit(ExitCode.Pass);
     mistakes.push(message.replace(/^error: /, ''));
+    if (code === 'commander.optionMissingArgument') {
+      // Only the last word can miss its value; the others may hold mistakes too.
+      return [...mistakes, ...parseFlags(command, argv.slice(0, -1))];
+    }
   }
   for (const word of command.args) {
     mistakes.push(word.startsWith('-') ? `unknown flag ${word}` : `unexpected word ${word}`);
@@ -74,6 +78,11 @@ async function serve(argv: readonly string[]): Promise<void> {
 async function run(config: ServerConfig): Promise<void> {
   const log = pino({ level: config.logLevel, base: { pid: process.pid } });
   const jwtKey = keyOf(config);
+  try {
+    createAuthenticator({ algorithm: config.jwtAlgorithm, key: jwtKey });
+  } catch (error) {
+    fail(`--jwt-key: ${(error as Error).message}`, ExitCode.Usage);
+  }
   const limits = config;
   let store: Store;
   try {

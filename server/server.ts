@@ -33,6 +33,8 @@ export interface ServerOptions {
   /** `jwtKey` must be set; `jwtKeyFile`, `store` and `dataDir` are the caller's business. */
   readonly config: ServerConfig & { readonly jwtKey: string };
   readonly store: Store;
+  /** How often sessions with an expired token are looked for; default 5000. */
+  readonly expirySweepMs?: number;
 }
 
 export interface RunningServer {
@@ -47,12 +49,12 @@ export interface RunningServer {
 
 /** Frames up to this many bytes above the largest content are answered, longer ones closed. */
 const FRAME_SLACK_BYTES = 4096;
-/** How often sessions with an expired token are looked for. */
 const EXPIRY_SWEEP_MS = 5000;
 const DRAIN_POLL_MS = 5;
 
 /** Starts listening. Rejects with a clear sentence when the port or the TLS files are no good. */
-export function startServer({ config, store }: ServerOptions): Promise<RunningServer> {
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, store, expirySweepMs = EXPIRY_SWEEP_MS } = options;
   const counters = new Counters();
   const outbox = new Outbox();
   const connections = new Set<Connection>();
@@ -166,10 +168,7 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
     },
   };
 
-  const app =
-    config.tlsCert !== undefined && config.tlsKey !== undefined
-      ? uWS.SSLApp({ cert_file_name: config.tlsCert, key_file_name: config.tlsKey })
-      : uWS.App();
+  const app = createApp(config);
 
   app.ws<SocketData>('/v1/ws', {
     maxPayloadLength: config.contentMaxBytes + FRAME_SLACK_BYTES,
@@ -241,7 +240,7 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
       if (connection.session !== null) gateway.onClose(connection.session);
       connection.close(CloseCode.TokenExpired);
     }
-  }, EXPIRY_SWEEP_MS);
+  }, expirySweepMs);
 
   const drain = async (listening: uWS.us_listen_socket): Promise<boolean> => {
     isDraining = true;
@@ -260,7 +259,8 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
   };
 
   return new Promise((resolve, reject) => {
-    app.listen(config.host, config.port, (listening) => {
+    const listen = app.listen.bind(app) as unknown as ExclusiveListen;
+    listen(config.host, config.port, LISTEN_EXCLUSIVE_PORT, (listening) => {
       if (listening === false) {
         clearInterval(expirySweep);
         reject(new Error(`cannot listen on ${config.host}:${config.port}: is the port in use?`));
@@ -274,6 +274,31 @@ export function startServer({ config, store }: ServerOptions): Promise<RunningSe
       });
     });
   });
+}
+
+/**
+ * LIBUS_LISTEN_EXCLUSIVE_PORT. The default of the library shares the port (SO_REUSEPORT): a second
+ * server would start without a word and take every other connection.
+ */
+const LISTEN_EXCLUSIVE_PORT = 1;
+/** A form of `listen` that the types of the library lack. */
+type ExclusiveListen = (
+  host: string,
+  port: number,
+  options: number,
+  done: (listening: uWS.us_listen_socket | false) => void,
+) => void;
+
+function createApp({ tlsCert, tlsKey }: ServerConfig): uWS.TemplatedApp {
+  if (tlsCert === undefined || tlsKey === undefined) return uWS.App();
+  try {
+    return uWS.SSLApp({ cert_file_name: tlsCert, key_file_name: tlsKey });
+  } catch {
+    // All that the library says is "App construction failed".
+    throw new Error(
+      `cannot use the certificate ${tlsCert} with the key ${tlsKey}: are both readable, in PEM, and a pair?`,
+    );
+  }
 }
 
 function pause(ms: number): Promise<void> {
