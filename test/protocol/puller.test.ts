@@ -61,6 +61,16 @@ function pullerOf(options: Partial<PullerOptions> = {}) {
   };
 }
 
+test('keeps its own copy of a page token that lies in a reused read buffer', () => {
+  // A Buffer's slice() is a view: the next read would change the token under the puller's hands.
+  const { start, answer, deadline } = pullerOf();
+  const read = Buffer.from(encodePageToken({ receiver: 9, sender: 0, first: 3, last: 4 }));
+  start();
+  answer(Kind.PullA, 1, { rows: [ROW], more: true, page: read });
+  read.fill(0xff);
+  assert.equal(deadline(500), ['send pull:R #2 from 0 oldest 5/50 page 9/0/3/4']);
+});
+
 test('acknowledges each page with the next pull and the last one by done:R', () => {
   const { start, page, done, puller } = pullerOf();
   assert.equal(start(), ['send pull:R #1 from 0 oldest 5/50 page -']);
