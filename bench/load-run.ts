@@ -151,7 +151,7 @@ async function runOne(
       pause(startMs + ms - performance.now(), signal);
 
     const serverEvents =
-      isLoad && server !== null ? runServerEvents(scenario, server, waitUntil) : [];
+      isLoad && server !== null ? runServerEvents(scenario, server, waitUntil, signal) : [];
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
     const cpuBefore = server?.cpuUs() ?? null;
@@ -199,9 +199,11 @@ function runServerEvents(
   scenario: LoadScenario,
   server: ServerProcess,
   waitUntil: (ms: number) => Promise<void>,
+  signal: AbortSignal,
 ): Promise<void>[] {
   return scenario.serverEvents.map(async ({ atS, action, forMs }) => {
     await waitUntil(atS * 1000);
+    if (signal.aborted) return;
     if (action === 'kill') {
       await server.kill();
       await pause(forMs);

@@ -20,6 +20,7 @@ import { readScenarioFile, type Scenario } from './scenario.ts';
 import { builtInSuite } from './suite.ts';
 import { renderResult } from './table.ts';
 import { judgeThreshold, parseThreshold, type Threshold } from './thresholds.ts';
+import { readTrace } from './trace-file.ts';
 import { parseCount, parseDurationMs } from './units.ts';
 
 interface BenchOptions {
@@ -174,6 +175,20 @@ function parseBench(argv: readonly string[]): BenchOptions | { mistakes: string[
   for (const scenario of scenarios) {
     if (scenario.kind === 'load' && scenario.warmupS >= scenario.durationS) {
       mistakes.push(`--duration: ${scenario.name} warms up for ${scenario.warmupS} s already`);
+    }
+  }
+  for (const { text, scenario } of thresholds) {
+    if (scenario === null || scenarios.some(({ name }) => name === scenario)) continue;
+    mistakes.push(`--threshold ${text}: no scenario ${scenario} in this run`);
+  }
+  for (const scenario of scenarios) {
+    if (scenario.kind !== 'trace' || scenario.file === null) continue;
+    // A missing --trace was reported above.
+    if (scenario.file === traceFile && !existsSync(traceFile)) continue;
+    try {
+      readTrace(scenario.file, { ...scenario, durationMs: scenario.durationS * 1000 });
+    } catch (error) {
+      mistakes.push(`${scenario.name}: ${(error as Error).message}`);
     }
   }
   const target = parseTarget(

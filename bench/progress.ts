@@ -43,7 +43,7 @@ function plainLines(): Progress {
       log(`${current}: ${elapsedS.toFixed(0)} s, ${note}`);
     },
     phase() {},
-    end: (summary) => log(`${current}: ${summary}`),
+    end: log,
     log,
   };
 }

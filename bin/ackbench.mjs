@@ -4,7 +4,7 @@
 // that package.json pins, for which the socket library ships its binaries.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
@@ -62,6 +62,7 @@ async function run() {
     handOver(isPinned ? process.execPath : require.resolve('node/bin/node'), flags);
     return;
   }
+  module.enableCompileCache?.(); // servers are started often; this halves their start
   // In a checkout the source runs as it is; the published package holds the compiled rooms.
   const source = new URL(`${command.room}/index.ts`, root);
   const compiled = new URL(`dist/${command.room}/index.js`, root);

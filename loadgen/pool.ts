@@ -72,22 +72,33 @@ class Remote {
   }
 }
 
+/** Threads are kept from one run to the next: their code is compiled and their heap has grown. */
+let threads: Piscina | null = null;
+
+function sharedThreads(): Piscina {
+  const source = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+  threads ??= new Piscina({
+    filename: new URL(source, import.meta.url).href,
+    minThreads: 0,
+    maxThreads: THREADS_MAX,
+    idleTimeout: Infinity,
+    concurrentTasksPerWorker: 1,
+    atomics: 'disabled',
+    resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 8192 },
+  });
+  return threads;
+}
+
+const THREADS_MAX = 256;
+const STOP_TIMEOUT_MS = 2000;
+
 export class SwarmPool {
-  private readonly pool: Piscina;
   private readonly remotes: Remote[];
 
   /** Starts one worker per config. */
   constructor(configs: readonly SwarmConfig[], events: SwarmEvents) {
-    const source = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
-    this.pool = new Piscina({
-      filename: new URL(source, import.meta.url).href,
-      minThreads: configs.length,
-      maxThreads: configs.length,
-      concurrentTasksPerWorker: 1,
-      atomics: 'disabled',
-      resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 8192 },
-    });
-    this.remotes = configs.map((config, index) => new Remote(this.pool, config, events, index));
+    const pool = sharedThreads();
+    this.remotes = configs.map((config, index) => new Remote(pool, config, events, index));
   }
 
   /** Asks every worker and resolves with all answers. */
@@ -98,13 +109,23 @@ export class SwarmPool {
     return Promise.all(this.remotes.map((remote) => remote.ask(name, ask)));
   }
 
-  /** Stops all swarms and ends the threads. */
+  /** Stops all swarms. A thread that does not stop is ended with all others. */
   async close(): Promise<void> {
-    await Promise.race([
-      this.ask('stop', null).then(() => Promise.all(this.remotes.map(({ finished }) => finished))),
-      new Promise((resolve) => setTimeout(resolve, 2000)),
-    ]).catch(() => {});
+    const stopped = this.ask('stop', null)
+      .then(() => Promise.all(this.remotes.map(({ finished }) => finished)))
+      .then(() => true);
+    const timedOut = new Promise<boolean>((resolve) => {
+      setTimeout(() => resolve(false), STOP_TIMEOUT_MS).unref();
+    });
+    const isStopped = await Promise.race([stopped, timedOut]).catch(() => false);
     for (const remote of this.remotes) remote.close();
-    await this.pool.destroy().catch(() => {});
+    if (!isStopped) await endThreads();
   }
+}
+
+/** Ends all threads; the next pool starts fresh ones. */
+export async function endThreads(): Promise<void> {
+  const ending = threads;
+  threads = null;
+  await ending?.destroy().catch(() => {});
 }

@@ -32,6 +32,7 @@ const BEARER_SUBPROTOCOL = 'bearer.';
 export function createAuthenticator(
   options: AuthOptions,
 ): (token: string | null) => Identity | AuthError {
+  refusePemAsSecret(options);
   const verify = createVerifier({
     key: options.key,
     algorithms: [options.algorithm],
@@ -53,10 +54,21 @@ export function createAuthenticator(
   };
 }
 
+/**
+ * A PEM key under HS256 means that the algorithm was forgotten. The library would take the text as
+ * the secret, and whoever knows a public key could sign tokens.
+ */
+function refusePemAsSecret({ algorithm, key }: AuthOptions): void {
+  if (algorithm === 'HS256' && key.includes('-----BEGIN ')) {
+    throw new Error('the key is in PEM, which is no secret for HS256; give the algorithm too');
+  }
+}
+
 /** Mints a token for `uid`, valid for `lifetimeS` from now. */
 export function mintToken(
   options: AuthOptions & { readonly uid: number; readonly lifetimeS: number },
 ): string {
+  refusePemAsSecret(options);
   const sign = createSigner({
     key: options.key,
     algorithm: options.algorithm,

@@ -35,6 +35,8 @@ export interface ServerOptions {
   readonly store: Store;
   /** How often sessions with an expired token are looked for; default 5000. */
   readonly expirySweepMs?: number;
+  /** How long a drain waits for clients to answer the close frame; default 250. */
+  readonly closeGraceMs?: number;
 }
 
 export interface RunningServer {
@@ -50,11 +52,12 @@ export interface RunningServer {
 /** Frames up to this many bytes above the largest content are answered, longer ones closed. */
 const FRAME_SLACK_BYTES = 4096;
 const EXPIRY_SWEEP_MS = 5000;
+const CLOSE_GRACE_MS = 250;
 const DRAIN_POLL_MS = 5;
 
 /** Starts listening. Rejects with a clear sentence when the port or the TLS files are no good. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { config, store, expirySweepMs = EXPIRY_SWEEP_MS } = options;
+  const { config, store, expirySweepMs = EXPIRY_SWEEP_MS, closeGraceMs = CLOSE_GRACE_MS } = options;
   const counters = new Counters();
   const outbox = new Outbox();
   const connections = new Set<Connection>();

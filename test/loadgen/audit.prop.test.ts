@@ -198,7 +198,8 @@ test('random histories agree with a ledger that looks at every message', () => {
         arrivals += it.arrivals;
         if (it.arrivals > 0) distinct++;
         if (isOk && isFailed) broken.add(`sent = ok + fail + info: ${conversation}`);
-        if (!it.isSent && (isOk || isFailed)) broken.add(`sent = ok + fail + info: ${conversation}`);
+        if (!it.isSent && (isOk || isFailed))
+          broken.add(`sent = ok + fail + info: ${conversation}`);
         if (it.settlements.length > 1) broken.add(`a message settles once: ${conversation}`);
         if (it.arrivals > 0 !== isDelivered) broken.add(`set(Wire) = set(Del): ${conversation}`);
       }

@@ -64,7 +64,10 @@ test('lost: all of a conversation whose receiver has no book', () => {
 });
 
 test('lost and falseConfirm: confirmed by ack:N though msg:A never came, in no log', () => {
-  const { ledger, examples } = auditOne({ attempted: 2, confirmed: upTo(2) }, { delivered: [1, 1] });
+  const { ledger, examples } = auditOne(
+    { attempted: 2, confirmed: upTo(2) },
+    { delivered: [1, 1] },
+  );
   assert.equal(
     ledger,
     ledgerOf({
@@ -237,9 +240,7 @@ test('every figure that must be zero has a fault that raises it', () => {
   const { ledger } = auditBooks([
     books({
       sent: [sentEntry({ attempted: 3, accepted: [1, 1], confirmed: [2, 2], failed: [3, 3] })],
-      received: [
-        receivedEntry({ delivered: [3, 4], duplicated: 1, misrouted: 1, corrupt: 1 }),
-      ],
+      received: [receivedEntry({ delivered: [3, 4], duplicated: 1, misrouted: 1, corrupt: 1 })],
       stuck: 1,
     }),
   ]);
@@ -264,10 +265,7 @@ test('violation: the same number of messages on the wire and in the log, but oth
 });
 
 test('violation: a message both accepted and definitely failed', () => {
-  const { violations } = auditOne(
-    { ...TEN, failed: [10, 10] },
-    { delivered: upTo(10) },
-  );
+  const { violations } = auditOne({ ...TEN, failed: [10, 10] }, { delivered: upTo(10) });
   assert.equal(violations, ['sent = ok + fail + info: 1->2 epoch 1']);
 });
 
@@ -294,7 +292,9 @@ test('violation: two books of one conversation, in which a repeat would hide', (
 test('keeps ten examples and ten violations of a run where everything is wrong', () => {
   const all: Books = books({});
   for (let sender = 1; sender <= 50; sender++) {
-    all.sent.push(sentEntry({ sender, receiver: 99, attempted: 1, accepted: [1, 1], settledTwice: 1 }));
+    all.sent.push(
+      sentEntry({ sender, receiver: 99, attempted: 1, accepted: [1, 1], settledTwice: 1 }),
+    );
   }
   const { ledger, violations, examples } = auditBooks([all]);
   assert.is(ledger.lost, 50);
@@ -370,7 +370,10 @@ test('keeps the directions of a conversation apart', () => {
       received: [receivedEntry({ sender: 2, receiver: 1, delivered: upTo(2) })],
     }),
   ]);
-  assert.equal(ledger, ledgerOf({ attempted: 2, accepted: 2, delivered: 2, lost: 2, unexpected: 2 }));
+  assert.equal(
+    ledger,
+    ledgerOf({ attempted: 2, accepted: 2, delivered: 2, lost: 2, unexpected: 2 }),
+  );
 });
 
 test('keeps neighbouring uids apart, however they are written together', () => {

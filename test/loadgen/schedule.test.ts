@@ -157,7 +157,10 @@ test('no choice of receivers yields the sender, or anybody who does not exist', 
         for (let i = 0; i < 50; i++) {
           const receiver = any.pick(sender);
           const isUser = Number.isInteger(receiver) && receiver >= 0 && receiver < users;
-          assert.ok(isUser && receiver !== sender, `${choice}: ${sender} -> ${receiver} of ${users}`);
+          assert.ok(
+            isUser && receiver !== sender,
+            `${choice}: ${sender} -> ${receiver} of ${users}`,
+          );
         }
       }
     }

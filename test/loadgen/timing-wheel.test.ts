@@ -8,7 +8,7 @@ const TURN_MS = 4096;
 class Probe extends Timer {
   readonly name: string;
   readonly fired: number[] = [];
-  then: (nowMs: number) => void = () => {};
+  onFire: (nowMs: number) => void = () => {};
 
   constructor(name = '') {
     super();
@@ -17,7 +17,7 @@ class Probe extends Timer {
 
   override onTimer(nowMs: number): void {
     this.fired.push(nowMs);
-    this.then(nowMs);
+    this.onFire(nowMs);
   }
 }
 
@@ -95,7 +95,7 @@ test('fires in the order of ticks, also when one advance covers many of them', (
   const order: string[] = [];
   for (const deadline of [70, 3, 900, 41, 4000, 7]) {
     const timer = new Probe();
-    timer.then = () => order.push(String(deadline));
+    timer.onFire = () => order.push(String(deadline));
     wheel.arm(timer, deadline);
   }
   wheel.advance(4095);
@@ -119,7 +119,7 @@ test('fires far deadlines in order when the loop was stalled for longer than a t
   const order: number[] = [];
   for (const deadline of [6000, 5000, 4500, TURN_MS + 1, TURN_MS, 4000]) {
     const timer = new Probe();
-    timer.then = () => order.push(deadline);
+    timer.onFire = () => order.push(deadline);
     wheel.arm(timer, deadline);
   }
   wheel.advance(7000);
@@ -129,7 +129,7 @@ test('fires far deadlines in order when the loop was stalled for longer than a t
 test('a timer that arms itself in its callback fires again in a later tick', () => {
   const wheel = new TimingWheel(0);
   const timer = new Probe();
-  timer.then = (nowMs) => {
+  timer.onFire = (nowMs) => {
     if (timer.fired.length < 3) wheel.arm(timer, nowMs);
   };
   wheel.arm(timer, 1);
@@ -148,7 +148,7 @@ test('a callback may disarm or move a timer of its own tick', () => {
   // Whichever is first disarms one of the others and moves the third.
   let isFirst = true;
   for (const timer of timers) {
-    timer.then = () => {
+    timer.onFire = () => {
       if (!isFirst) return;
       isFirst = false;
       const [gone, moved] = timers.filter((other) => other !== timer) as [Probe, Probe];
@@ -173,11 +173,11 @@ test('a callback may disarm and arm again a timer of its own tick', () => {
     [a, b],
     [b, a],
   ] as const) {
-    self.then = () => {
+    self.onFire = () => {
       wheel.disarm(other);
       wheel.arm(other, 6);
-      self.then = () => {};
-      other.then = () => {};
+      self.onFire = () => {};
+      other.onFire = () => {};
     };
     wheel.arm(self, 5);
   }

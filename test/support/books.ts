@@ -1,6 +1,11 @@
 /** Hand-made entries of the ledger's books: a test states only what it is about. */
 import type { Ledger } from '../../loadgen/index.ts';
-import { type Books, emptyBooks, type ReceivedEntry, type SentEntry } from '../../loadgen/ledger.ts';
+import {
+  type Books,
+  emptyBooks,
+  type ReceivedEntry,
+  type SentEntry,
+} from '../../loadgen/ledger.ts';
 
 /** 1 … n as intervals. */
 export function upTo(n: number): number[] {

@@ -87,6 +87,7 @@ export async function withServer(
     const server = await startServer({
       config,
       store: openStore(options.store ?? 'memory', config, directory),
+      closeGraceMs: 5, // clients in this process have sent all that they want to send
       ...(options.expirySweepMs === undefined ? {} : { expirySweepMs: options.expirySweepMs }),
     });
     try {

@@ -426,6 +426,15 @@ export class Stranger {
     return this.closed;
   }
 
+  /** Reads nothing from the network any more until `resume`. */
+  stopReading(): void {
+    this.ws.pause();
+  }
+
+  resume(): void {
+    this.ws.resume();
+  }
+
   /** Breaks the connection without a close frame, as a crash does. */
   async crash(): Promise<void> {
     this.ws.terminate();

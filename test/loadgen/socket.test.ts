@@ -1,0 +1,728 @@
+/**
+ * The client's socket against two peers that know nothing of it: the server of the package `ws`, and
+ * a raw server that sends bytes as no library would. No test waits for time, only for events.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { parseEndpoint, SocketHub } from '../../loadgen/socket.ts';
+import {
+  connectTo,
+  First,
+  frame,
+  LIMITS,
+  say,
+  switching,
+  withRawServer,
+} from '../support/socket-peer.ts';
+import { withTempDir } from '../support/temp-dir.ts';
+
+type OnPeer = (peer: WebSocket, request: IncomingMessage) => void;
+
+async function withWsServer<T>(onPeer: OnPeer, use: (port: number) => Promise<T>): Promise<T> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  server.on('connection', onPeer);
+  await once(server, 'listening');
+  try {
+    return await use((server.address() as AddressInfo).port);
+  } finally {
+    for (const peer of server.clients) peer.terminate();
+    server.close();
+    await once(server, 'close');
+  }
+}
+
+const echo: OnPeer = (peer) => {
+  peer.on('message', (data) => peer.send(data as Buffer));
+};
+
+/** Bytes that tell their position. */
+function pattern(length: number): Buffer {
+  return Buffer.from(Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 0xff));
+}
+
+/** The raw server opens the connection and then says `bytes`. */
+function saying(...bytes: Uint8Array[]) {
+  return (socket: Socket, request: string): void => {
+    socket.write(Buffer.concat([switching(request), ...bytes]));
+  };
+}
+
+// ---- handshake -------------------------------------------------------------------------------
+
+test('opens with the path, the version and the token', async () => {
+  let request: IncomingMessage | undefined;
+  await withWsServer(
+    (_peer, it) => (request = it),
+    async (port) => {
+      const { client, ear } = connectTo(port, { endpoint: { path: '/v1/other' } });
+      assert.not(client.isOpen);
+      await ear.opened();
+      assert.ok(client.isOpen);
+      assert.is(request?.url, '/v1/other');
+      assert.is(request?.headers.authorization, 'Bearer a.token');
+      assert.is(request?.headers['sec-websocket-version'], '13');
+      assert.is(request?.headers.host, `127.0.0.1:${port}`);
+    },
+  );
+});
+
+test('asks with a fresh key each time', async () => {
+  const keys = new Set<string | undefined>();
+  await withWsServer(
+    (_peer, { headers }) => keys.add(headers['sec-websocket-key']),
+    async (port) => {
+      for (let i = 0; i < 3; i++) await connectTo(port).ear.opened();
+    },
+  );
+  assert.is(keys.size, 3);
+});
+
+test('refuses an answer whose Sec-WebSocket-Accept does not fit', async () => {
+  for (const accept of ['Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n', '']) {
+    await withRawServer(
+      (socket) => {
+        socket.write(
+          `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n` +
+            `Connection: Upgrade\r\n${accept}\r\n`,
+        );
+      },
+      async (port) => {
+        const { ear } = connectTo(port);
+        const { code, reason } = await ear.closed();
+        assert.is(code, 1002);
+        assert.match(reason, 'Sec-WebSocket-Accept');
+        assert.not(ear.isOpened);
+      },
+    );
+  }
+});
+
+test('reports a refused handshake with status and body', async () => {
+  const server = createHttpServer();
+  server.on('upgrade', (_request, socket) => {
+    const body = '{"error":"token-expired"}';
+    socket.end(`HTTP/1.1 401 Unauthorized\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { ear } = connectTo((server.address() as AddressInfo).port);
+  const { code, reason } = await ear.closed();
+  assert.is(code, 1006);
+  assert.is(reason, 'the server answered HTTP 401: {"error":"token-expired"}');
+  server.close();
+});
+
+test('gives up on a handshake answer without an end', async () => {
+  await withRawServer(
+    (socket) => {
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nX: ${'x'.repeat(20_000)}`);
+    },
+    async (port) => {
+      const { code, reason } = await connectTo(port).ear.closed();
+      assert.is(code, 1002);
+      assert.match(reason, 'too long');
+    },
+  );
+});
+
+test('reports a server that is not there', async () => {
+  const unused = createServer().listen(0, '127.0.0.1');
+  await once(unused, 'listening');
+  const { port } = unused.address() as AddressInfo;
+  unused.close();
+  await once(unused, 'close');
+  const { code, reason } = await connectTo(port).ear.closed();
+  assert.is(code, 1006);
+  assert.match(reason, 'ECONNREFUSED');
+});
+
+test('reports a server that closes instead of answering', async () => {
+  await withRawServer(
+    (socket) => socket.end(),
+    async (port) => {
+      assert.equal(await connectTo(port).ear.closed(), { code: 1006, reason: '' });
+    },
+  );
+});
+
+test('destroyed while it connects, it closes once', async () => {
+  await withWsServer(echo, async (port) => {
+    const { client, ear } = connectTo(port);
+    client.destroy();
+    const { code } = await ear.closed();
+    assert.is(code, 1006);
+    client.destroy();
+    client.close(1000);
+    await nextTurn();
+    assert.is(ear.closes.length, 1);
+    assert.is(ear.closes[0]?.socket, client);
+  });
+});
+
+// ---- frames ----------------------------------------------------------------------------------
+
+test('echoes messages of every length class, both ways', async () => {
+  await withWsServer(echo, async (port) => {
+    const { client, ear, hub } = connectTo(port);
+    await ear.opened();
+    const lengths = [0, 1, 2, 125, 126, 127, 65_535, 65_536, 65_537, 300_000, LIMITS.frameMaxBytes];
+    for (const [i, length] of lengths.entries()) {
+      const message = pattern(length);
+      say(client, hub, message);
+      await ear.received(i + 1);
+      assert.ok(message.equals(ear.messages[i] as Buffer), `${length} bytes`);
+    }
+  });
+});
+
+test('writes many messages with one flush, in order', async () => {
+  const server: Buffer[] = [];
+  await withWsServer(
+    (peer) => {
+      peer.on('message', (data: Buffer) => {
+        server.push(data);
+        if (server.length === 2000) peer.send('x', { binary: true });
+      });
+    },
+    async (port) => {
+      const { client, ear, hub } = connectTo(port);
+      await ear.opened();
+      // More than the write buffer holds: it is handed over in between.
+      for (let i = 0; i < 2000; i++) {
+        const at = client.reserve(200);
+        hub.write.fill(i & 0xff, at, at + 200);
+        hub.writeView.setUint32(at, i);
+      }
+      client.flush();
+      await ear.received(1);
+      for (const [i, data] of server.entries()) {
+        assert.is(data.length, 200);
+        assert.is(data.readUInt32BE(0), i);
+        assert.is(data[199], i & 0xff);
+      }
+    },
+  );
+});
+
+test('keeps the messages of sockets that share a hub apart', async () => {
+  await withWsServer(echo, async (port) => {
+    const hub = new SocketHub();
+    const peers = Array.from({ length: 5 }, () => connectTo(port, { hub }));
+    await Promise.all(peers.map(({ ear }) => ear.opened()));
+    for (let round = 0; round < 50; round++) {
+      for (const [i, { client }] of peers.entries()) say(client, hub, Buffer.from([i, round]));
+    }
+    await Promise.all(peers.map(({ ear }) => ear.received(50)));
+    for (const [i, { ear }] of peers.entries()) {
+      for (const [round, message] of ear.messages.entries()) {
+        assert.equal([...message], [i, round]);
+      }
+    }
+  });
+});
+
+test('counts the bytes of both directions, and its reads', async () => {
+  await withWsServer(echo, async (port) => {
+    const { client, ear, hub } = connectTo(port);
+    await ear.opened();
+    const { bytesReceived: before } = hub;
+    const readEnds = ear.readEnds;
+    say(client, hub, pattern(100));
+    await ear.received(1);
+    await nextTurn();
+    assert.is(hub.bytesSent, 6 + 100, 'a masked frame of 100 bytes');
+    assert.is(hub.bytesReceived - before, 2 + 100);
+    assert.ok(hub.reads >= 2);
+    assert.is(ear.readEnds, readEnds + 1);
+  });
+});
+
+/** A bit of everything: lengths of all classes, fragments with a ping between, an empty message. */
+const STREAM = Buffer.concat([
+  frame(First.Binary, 'one'),
+  frame(First.Binary, ''),
+  frame(First.Binary, pattern(130)),
+  frame(First.Ping, 'p'),
+  frame(0x02, 'fra'),
+  frame(First.Ping, ''),
+  frame(0x00, 'gmen'),
+  frame(First.Pong, 'unasked'),
+  frame(First.Continuation, 'ted'),
+  frame(First.Binary, 'last'),
+]);
+const STREAM_MESSAGES = ['one', '', pattern(130).toString('latin1'), 'fragmented', 'last'];
+
+test('takes the handshake and frames in any two pieces', async () => {
+  let cut = 0;
+  let second: { socket: Socket; bytes: Buffer } | null = null;
+  await withRawServer(
+    (socket, request) => {
+      const whole = Buffer.concat([switching(request), STREAM]);
+      socket.write(whole.subarray(0, cut));
+      second = { socket, bytes: whole.subarray(cut) };
+    },
+    async (port) => {
+      const length = switching('').length + STREAM.length;
+      for (cut = 1; cut < length; cut++) {
+        second = null;
+        const { client, ear, hub } = connectTo(port);
+        // The second piece leaves when the first has been read, so that they cannot grow together.
+        while (hub.bytesReceived < cut) await nextTurn();
+        const { socket, bytes } = second as unknown as { socket: Socket; bytes: Buffer };
+        socket.write(bytes);
+        await ear.received(STREAM_MESSAGES.length);
+        const texts = ear.messages.map((message) => message.toString('latin1'));
+        assert.equal(texts, STREAM_MESSAGES, `cut at byte ${cut}`);
+        client.destroy();
+        await ear.closed();
+      }
+    },
+  );
+});
+
+test('takes the handshake and frames byte by byte', async () => {
+  const hub = new SocketHub();
+  await withRawServer(
+    (socket, request) => {
+      const whole = Buffer.concat([switching(request), STREAM]);
+      void (async () => {
+        for (let i = 0; i < whole.length; i++) {
+          socket.write(whole.subarray(i, i + 1));
+          while (hub.bytesReceived <= i) await nextTurn();
+        }
+      })();
+    },
+    async (port) => {
+      const { ear } = connectTo(port, { hub });
+      await ear.received(STREAM_MESSAGES.length);
+      assert.equal(
+        ear.messages.map((message) => message.toString('latin1')),
+        STREAM_MESSAGES,
+      );
+    },
+  );
+});
+
+test('takes many frames of one read, and a frame larger than a read', async () => {
+  const small = Array.from({ length: 3000 }, (_, i) => frame(First.Binary, String(i)));
+  const large = pattern(700_000);
+  await withRawServer(
+    saying(...small, frame(First.Binary, large), frame(First.Binary, 'end')),
+    async (port) => {
+      const { ear } = connectTo(port);
+      await ear.received(3002);
+      for (let i = 0; i < 3000; i++) assert.is(String(ear.messages[i]), String(i));
+      assert.ok(large.equals(ear.messages[3000] as Buffer));
+      assert.is(String(ear.messages[3001]), 'end');
+    },
+  );
+});
+
+test('joins fragments with control frames between them', async () => {
+  const pongs: string[] = [];
+  await withWsServer(
+    (peer) => {
+      peer.on('pong', (data) => {
+        pongs.push(data.toString());
+        if (pongs.length === 2) peer.send('end', { binary: true });
+      });
+      peer.send('frag', { binary: true, fin: false });
+      peer.ping('first');
+      peer.send('men', { binary: true, fin: false });
+      peer.ping('second');
+      peer.send('ted', { binary: true, fin: true });
+    },
+    async (port) => {
+      const { ear } = connectTo(port);
+      await ear.received(2);
+      assert.equal(ear.messages.map(String), ['fragmented', 'end']);
+      assert.equal(pongs, ['first', 'second']);
+    },
+  );
+});
+
+test('answers pings of every length with the same payload', async () => {
+  const payloads = ['', 'x', 'y'.repeat(125)];
+  const pongs: string[] = [];
+  await withWsServer(
+    (peer) => {
+      peer.on('pong', (data) => {
+        pongs.push(data.toString());
+        if (pongs.length === payloads.length) peer.send('end', { binary: true });
+      });
+      for (const payload of payloads) peer.ping(payload);
+    },
+    async (port) => {
+      const { ear } = connectTo(port);
+      await ear.received(1);
+      assert.equal(pongs, payloads);
+    },
+  );
+});
+
+// ---- closing ---------------------------------------------------------------------------------
+
+test('reports the close code and reason of the server, and answers with the code', async () => {
+  for (const [code, reason] of [
+    [1000, ''],
+    [1012, 'service restart'],
+    [4001, 'kicked: ü'],
+  ] as const) {
+    let answered: Promise<unknown[]> | undefined;
+    await withWsServer(
+      (peer) => {
+        answered = once(peer, 'close');
+        peer.close(code, reason);
+      },
+      async (port) => {
+        assert.equal(await connectTo(port).ear.closed(), { code, reason });
+        const [seen] = (await answered) as [number];
+        assert.is(seen, code);
+      },
+    );
+  }
+});
+
+test('a close frame without a code is 1005, a connection that just ends 1006', async () => {
+  await withWsServer(
+    (peer) => peer.close(),
+    async (port) => assert.equal(await connectTo(port).ear.closed(), { code: 1005, reason: '' }),
+  );
+  await withWsServer(
+    (peer) => peer.terminate(),
+    async (port) => assert.is((await connectTo(port).ear.closed()).code, 1006),
+  );
+});
+
+test('closes with a code that the server sees, and reports its answer', async () => {
+  let seen: Promise<unknown[]> | undefined;
+  await withWsServer(
+    (peer) => (seen = once(peer, 'close')),
+    async (port) => {
+      const { client, ear } = connectTo(port);
+      await ear.opened();
+      client.close(4321);
+      assert.not(client.isOpen);
+      const { code } = await ear.closed();
+      assert.is(code, 4321);
+      const [atServer] = (await seen) as [number];
+      assert.is(atServer, 4321);
+      assert.is(ear.closes.length, 1);
+    },
+  );
+});
+
+test('hands over nothing more once it is closing', async () => {
+  await withRawServer(
+    saying(...['a', 'b', 'c', 'd'].map((text) => frame(First.Binary, text))),
+    async (port) => {
+      const { client, ear } = connectTo(port);
+      ear.onEach = (message) => {
+        if (String(message) === 'b') client.close(1000);
+      };
+      await ear.received(2);
+      await nextTurn();
+      client.destroy();
+      await ear.closed();
+      assert.equal(ear.messages.map(String), ['a', 'b']);
+    },
+  );
+});
+
+test('destroy and reset end the connection without a close frame', async () => {
+  for (const how of ['destroy', 'reset'] as const) {
+    let seen: Promise<unknown[]> | undefined;
+    await withWsServer(
+      (peer) => {
+        peer.on('error', () => {}); // ECONNRESET
+        seen = once(peer, 'close');
+      },
+      async (port) => {
+        const { client, ear } = connectTo(port);
+        await ear.opened();
+        client[how]();
+        assert.is((await ear.closed()).code, 1006);
+        const [atServer] = (await seen) as [number];
+        assert.is(atServer, 1006);
+      },
+    );
+  }
+});
+
+// ---- what a server must not do ---------------------------------------------------------------
+
+const maskedFrame = Buffer.concat([
+  Buffer.from([First.Binary, 0x80 | 2, 1, 2, 3, 4]),
+  Buffer.from('hi'),
+]);
+
+const violations: [what: string, bytes: Buffer, code: number][] = [
+  ['a masked frame', maskedFrame, 1002],
+  ['reserved bit 1', frame(0xc2, 'x'), 1002],
+  ['reserved bit 2', frame(0xa2, 'x'), 1002],
+  ['reserved bit 3', frame(0x92, 'x'), 1002],
+  ['a text message', frame(First.Text, 'hello'), 1003],
+  ['a fragmented text message', frame(0x01, 'hel'), 1003],
+  ['opcode 3', frame(0x83, ''), 1002],
+  ['opcode 11', frame(0x8b, ''), 1002],
+  ['a continuation of nothing', frame(First.Continuation, 'x'), 1002],
+  [
+    'a message within a fragmented one',
+    Buffer.concat([frame(0x02, 'a'), frame(First.Binary, 'b')]),
+    1002,
+  ],
+  ['a fragmented ping', frame(0x09, 'x'), 1002],
+  ['a ping of 126 bytes', frame(First.Ping, 'x'.repeat(126)), 1002],
+];
+for (const [what, bytes, code] of violations) {
+  test(`${what} from the server closes with ${code}, and what follows is ignored`, async () => {
+    const behind = [frame(First.Binary, 'ignored'), frame(First.Close, Buffer.from([0x03, 0xe8]))];
+    await withRawServer(saying(frame(First.Binary, 'before'), bytes, ...behind), async (port) => {
+      const { ear } = connectTo(port);
+      const closed = await ear.closed();
+      assert.is(closed.code, code);
+      assert.is.not(closed.reason, '');
+      assert.equal(ear.messages.map(String), ['before']);
+    });
+  });
+}
+
+test('a frame above the limit closes with 1009, one of exactly the limit passes', async () => {
+  const limits = { frameMaxBytes: 1000 };
+  await withWsServer(
+    (peer) => {
+      peer.send(pattern(1000));
+      peer.send(pattern(1001));
+    },
+    async (port) => {
+      const { ear } = connectTo(port, { limits });
+      assert.is((await ear.closed()).code, 1009);
+      assert.equal(
+        ear.messages.map(({ length }) => length),
+        [1000],
+      );
+    },
+  );
+});
+
+test('a frame above the limit is refused by its header, before its bytes come', async () => {
+  const header = Buffer.alloc(10);
+  header[0] = First.Binary;
+  header[1] = 127;
+  header.writeBigUInt64BE(2n ** 62n, 2);
+  await withRawServer(saying(header), async (port) => {
+    assert.is((await connectTo(port).ear.closed()).code, 1009);
+  });
+});
+
+test('fragments above the limit together close with 1009', async () => {
+  const limits = { frameMaxBytes: 1000 };
+  await withRawServer(
+    saying(frame(0x02, pattern(600)), frame(0x00, pattern(400)), frame(0x80, pattern(1))),
+    async (port) => {
+      const { ear } = connectTo(port, { limits });
+      assert.is((await ear.closed()).code, 1009);
+      assert.is(ear.messages.length, 0);
+    },
+  );
+});
+
+// ---- backpressure and faults -----------------------------------------------------------------
+
+test('closes on a server that does not read, once the unsent bytes pass their limit', async () => {
+  await withRawServer(
+    (socket, request) => {
+      socket.pause();
+      socket.write(switching(request));
+    },
+    async (port) => {
+      const { client, ear, hub } = connectTo(port, { limits: { unsentMaxBytes: 100_000 } });
+      await ear.opened();
+      const message = pattern(60_000);
+      let said = 0;
+      // Whatever the kernel buffers, it is less than 256 MB.
+      for (; client.isOpen && said < 4000; said++) {
+        say(client, hub, message);
+        if (said % 8 === 0) await nextTurn();
+      }
+      assert.not(client.isOpen);
+      assert.equal(await ear.closed(), { code: 1006, reason: 'the server does not read' });
+      say(client, hub, message);
+      assert.is(hub.writeLength, 0, 'what is said to a closed socket is dropped');
+    },
+  );
+});
+
+test('a write that the kernel takes in parts arrives whole, while others write', async () => {
+  const chunks: Buffer[] = [];
+  let slow: Socket | undefined;
+  await withRawServer(
+    (socket, request) => {
+      socket.pause();
+      socket.write(switching(request));
+      slow = socket;
+    },
+    async (port) => {
+      const hub = new SocketHub();
+      const options = { hub, limits: { unsentMaxBytes: 1 << 30 } };
+      const first = connectTo(port, options);
+      await first.ear.opened();
+      await withWsServer(echo, async (wsPort) => {
+        const second = connectTo(wsPort, options);
+        await second.ear.opened();
+        const big = pattern(200_000);
+        const rounds = 100;
+        for (let i = 0; i < rounds; i++) {
+          big[0] = i;
+          say(first.client, hub, big);
+          say(second.client, hub, Buffer.from([i]));
+        }
+        await second.ear.received(rounds);
+        const wire = 14 + 200_000;
+        let bytes = 0;
+        slow?.resume();
+        for await (const chunk of slow as Socket) {
+          chunks.push(chunk as Buffer);
+          bytes += (chunk as Buffer).length;
+          if (bytes >= rounds * wire) break;
+        }
+        const all = Buffer.concat(chunks);
+        for (let i = 0; i < rounds; i++) {
+          big[0] = i;
+          assert.ok(all.subarray(i * wire + 14, (i + 1) * wire).equals(big), `message ${i}`);
+          assert.equal([...(second.ear.messages[i] as Buffer)], [i]);
+        }
+      });
+    },
+  );
+});
+
+test('a half-open link neither answers pings nor sends, until it is alive again', async () => {
+  const heard: string[] = [];
+  await withWsServer(
+    (peer) => {
+      peer.on('pong', (data) => heard.push(`pong ${data.toString()}`));
+      peer.on('message', (data: Buffer) => {
+        heard.push(data.toString());
+        if (data.toString() !== 'start') return;
+        peer.ping('unheard');
+        peer.send('pinged', { binary: true });
+      });
+    },
+    async (port) => {
+      const { client, ear, hub } = connectTo(port);
+      await ear.opened();
+      say(client, hub, Buffer.from('start'));
+      client.isAlive = false;
+      await ear.received(1);
+      const { bytesSent } = hub;
+      say(client, hub, Buffer.from('lost'));
+      assert.is(hub.bytesSent, bytesSent);
+      client.isAlive = true;
+      say(client, hub, Buffer.from('back'));
+      while (!heard.includes('back')) await nextTurn();
+      assert.equal(heard, ['start', 'back']);
+    },
+  );
+});
+
+test('a paused socket reads on where it stopped', async () => {
+  await withWsServer(echo, async (port) => {
+    const hub = new SocketHub();
+    const slow = connectTo(port, { hub });
+    const other = connectTo(port, { hub });
+    await Promise.all([slow.ear.opened(), other.ear.opened()]);
+    slow.client.pause();
+    say(slow.client, hub, Buffer.from('a'));
+    for (let i = 1; i <= 20; i++) {
+      say(other.client, hub, Buffer.from('b'));
+      await other.ear.received(i);
+    }
+    assert.is(slow.ear.messages.length, 0);
+    slow.client.resume();
+    await slow.ear.received(1);
+    assert.is(String(slow.ear.messages[0]), 'a');
+  });
+});
+
+// ---- TLS and addresses -----------------------------------------------------------------------
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+(hasOpenssl ? test : test.skip)(
+  'speaks TLS, and trusts a self-signed server only when told',
+  async () => {
+    await withTempDir(async (dir) => {
+      const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
+      execFileSync(
+        'openssl',
+        // prettier-ignore
+        ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+       '-days', '2', '-subj', '/CN=localhost', '-keyout', key, '-out', cert],
+        { stdio: 'ignore' },
+      );
+      const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) });
+      const webSockets = new WebSocketServer({ server });
+      webSockets.on('connection', echo);
+      server.on('tlsClientError', () => {});
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      try {
+        const strict = connectTo(port, { endpoint: { isTls: true } });
+        const { code, reason } = await strict.ear.closed();
+        assert.is(code, 1006);
+        assert.match(reason, /self.signed/);
+
+        const { client, ear, hub } = connectTo(port, {
+          endpoint: { isTls: true, isInsecure: true },
+        });
+        await ear.opened();
+        for (const [i, length] of [0, 1, 126, 70_000, 400_000].entries()) {
+          const message = pattern(length);
+          say(client, hub, message);
+          await ear.received(i + 1);
+          assert.ok(message.equals(ear.messages[i] as Buffer), `${length} bytes`);
+        }
+        client.close(1000);
+        assert.is((await ear.closed()).code, 1000);
+      } finally {
+        for (const peer of webSockets.clients) peer.terminate();
+        webSockets.close();
+        server.close();
+      }
+    });
+  },
+);
+
+test('parses ws:// and wss:// addresses with their defaults', () => {
+  const of = (url: string): unknown => {
+    const { host, port, path, isTls } = parseEndpoint(url, { isInsecure: false });
+    return [host, port, path, isTls];
+  };
+  assert.equal(of('ws://127.0.0.1:9400'), ['127.0.0.1', 9400, '/v1/ws', false]);
+  assert.equal(of('ws://chat.example/v2/socket'), ['chat.example', 80, '/v2/socket', false]);
+  assert.equal(of('wss://chat.example'), ['chat.example', 443, '/v1/ws', true]);
+  assert.equal(of('ws://[::1]:9400/v1/ws'), ['::1', 9400, '/v1/ws', false]);
+  assert.ok(parseEndpoint('ws://x', { isInsecure: true }).isInsecure);
+});
+
+test('says what is wrong with any other address', () => {
+  for (const url of ['http://127.0.0.1', 'localhost:9400', '', 'ws://', 'tcp://x:1']) {
+    assert.throws(
+      () => parseEndpoint(url, { isInsecure: false }),
+      (error: Error) => error.message === `${url} is not a ws:// or wss:// URL`,
+    );
+  }
+});
+
+test.run();
