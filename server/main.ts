@@ -76,7 +76,13 @@ async function serve(argv: readonly string[]): Promise<void> {
 }
 
 async function run(config: ServerConfig): Promise<void> {
-  const log = pino({ level: config.logLevel, base: { pid: process.pid } });
+  // Not pino's own writer: when whoever read the log is gone it tries again for ever (seen with
+  // SIGKILL of the runner), and the process never ends.
+  process.stdout.on('error', () => {});
+  const log = pino(
+    { level: config.logLevel, base: { pid: process.pid } },
+    { write: (line) => void process.stdout.write(line) },
+  );
   const jwtKey = keyOf(config);
   try {
     createAuthenticator({ algorithm: config.jwtAlgorithm, key: jwtKey });

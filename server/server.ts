@@ -254,8 +254,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     while (gateway.pending > 0 && performance.now() < deadlineMs) await pause(DRAIN_POLL_MS);
     const isDrained = gateway.pending === 0;
     outbox.flush();
+    const hasSessions = connections.size > 0;
     for (const connection of connections) connection.close(CloseCode.Restart);
-    await pause(DRAIN_POLL_MS); // the close frames leave with the next turn of the loop
+    // Closing a socket on which bytes of the client lie unread resets it, and the close frame is
+    // lost: go on reading while clients that are sending find it and answer.
+    await pause(hasSessions ? closeGraceMs : 0);
     await store.close();
     app.close();
     return isDrained;

@@ -110,7 +110,7 @@ export function serverOf(bench: number): { pid: number; port: number } | null {
       const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
       if (parent !== bench) continue;
       const command = readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0');
-      const port = /\b--port[=\0](\d+)/.exec(command.join('\0'))?.[1];
+      const port = /\0--port[=\0](\d+)/.exec(command.join('\0'))?.[1];
       if (command.includes('serve') && port !== undefined) {
         return { pid: Number(name), port: Number(port) };
       }
