@@ -12,16 +12,20 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { parseEndpoint, SocketHub } from '../../loadgen/socket.ts';
 import {
   connectTo,
+  echo,
   First,
   frame,
   LIMITS,
+  pattern,
   say,
+  saying,
   switching,
   withRawServer,
+  withWsServer,
 } from '../support/socket-peer.ts';
 import { withTempDir } from '../support/temp-dir.ts';
 

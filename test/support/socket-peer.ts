@@ -4,7 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
 import {
   ClientSocket,
   type Endpoint,
@@ -180,4 +182,36 @@ export async function withRawServer<T>(
     server.close();
     await once(server, 'close');
   }
+}
+
+export type OnPeer = (peer: WebSocket, request: IncomingMessage) => void;
+
+/** The server of the package `ws`, an independent peer. */
+export async function withWsServer<T>(onPeer: OnPeer, use: (port: number) => Promise<T>): Promise<T> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  server.on('connection', onPeer);
+  await once(server, 'listening');
+  try {
+    return await use((server.address() as AddressInfo).port);
+  } finally {
+    for (const peer of server.clients) peer.terminate();
+    server.close();
+    await once(server, 'close');
+  }
+}
+
+export const echo: OnPeer = (peer) => {
+  peer.on('message', (data) => peer.send(data as Buffer));
+};
+
+/** Bytes that tell their position. */
+export function pattern(length: number): Buffer {
+  return Buffer.from(Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 0xff));
+}
+
+/** The raw server opens the connection and then says `bytes`. */
+export function saying(...bytes: Uint8Array[]) {
+  return (socket: Socket, request: string): void => {
+    socket.write(Buffer.concat([switching(request), ...bytes]));
+  };
 }
