@@ -55,7 +55,10 @@ export async function runOfflineCost(
 ): Promise<ScenarioResult> {
   const { progress, signal } = context;
   const strategies = Object.values(PullStrategy);
-  const disturbances = context.target === null ? DISTURBANCES : DISTURBANCES.slice(0, 2);
+  const disturbancesOf = (strategy: PullStrategy): readonly CostRow['disturbance'][] => {
+    const isKilled = context.target === null && scenario.serverKilled.includes(strategy);
+    return isKilled ? DISTURBANCES : DISTURBANCES.slice(0, 2);
+  };
   const started = performance.now();
   progress.start(scenario.name, strategies.length);
   const contentBytes = scenario.messages * scenario.payloadBytes;
@@ -82,7 +85,7 @@ export async function runOfflineCost(
         context,
         scenario,
         strategy,
-        disturbances,
+        disturbances: disturbancesOf(strategy),
         uidBase: UID_BASE + index * UID_STEP,
         target,
         wholeBytes,
@@ -111,7 +114,7 @@ export async function runOfflineCost(
       configHash: hashOf(scenario),
       target: describeTarget(context, scenario.server),
       load: {
-        clients: reports.length * (scenario.friends + disturbances.length),
+        clients: reports.length * scenario.friends + table.length,
         offeredPerSec: 0,
         achievedPerSec: ledger.attempted / ((performance.now() - started) / 1000),
         sent: ledger.attempted,

@@ -23,6 +23,7 @@ const packetName = z.enum(KINDS.map((kind) => KIND_NAME[kind]) as [string, ...st
 const range = z.tuple([z.number().min(0), z.number().min(0)]).refine(([min, max]) => min <= max, {
   message: 'the first must not exceed the second',
 });
+const strategy = z.enum(Object.values(PullStrategy) as [PullStrategy, ...PullStrategy[]]);
 const perPacket = z.union([share, z.partialRecord(packetName, share)]);
 
 const Server = z
@@ -44,9 +45,7 @@ const Retransmit = z
 
 const Pull = z
   .strictObject({
-    strategy: z
-      .enum(Object.values(PullStrategy) as [PullStrategy, ...PullStrategy[]])
-      .default(PullStrategy.PagedNext),
+    strategy: strategy.default(PullStrategy.PagedNext),
     order: z.enum(['oldest', 'newest']).default('oldest'),
     pageMessages: whole(1, 100_000).default(100),
     pageBytes: whole(1, 67_108_864).default(1_048_576),
@@ -209,6 +208,8 @@ const OfflineCostScenario = z.strictObject({
   messages: whole(1, 1_000_000).default(2000),
   pageMessages: whole(1, 10_000).default(100),
   payloadBytes: contentBytes.default(128),
+  /** Strategies that are also run with the server killed in the middle. */
+  serverKilled: z.array(strategy).default(Object.values(PullStrategy)),
 });
 
 const HttpPullScenario = z.strictObject({

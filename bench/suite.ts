@@ -1,4 +1,5 @@
 /** The built-in suite: eight scenarios, in a default and a quick form. */
+import { PullStrategy } from '../loadgen/index.ts';
 import { parseScenario, type Scenario } from './scenario.ts';
 
 const SIX = ['msg:R', 'msg:A', 'msg:N', 'ack:R', 'ack:A', 'ack:N'] as const;
@@ -6,7 +7,11 @@ const drop = Object.fromEntries(SIX.map((packet) => [packet, 0.05]));
 const some = Object.fromEntries(SIX.map((packet) => [packet, 0.02]));
 
 /** Timers short enough that a lost packet is repeated within the run. */
-const FAST = { firstMs: 150, maxMs: 600, maxAttempts: 20 };
+const fastTimers = (quick: boolean) => ({
+  firstMs: 150,
+  maxMs: quick ? 300 : 600,
+  maxAttempts: 20,
+});
 
 const saturationVariants = [
   { name: 'relay w16', policy: 'relay', window: 16 },
@@ -19,6 +24,7 @@ const saturationVariants = [
 export function builtInSuite(options: { quick: boolean; traceFile: string | null }): Scenario[] {
   const { quick } = options;
   const pick = <Value>(full: Value, small: Value): Value => (quick ? small : full);
+  const fast = fastTimers(quick);
   const raw: unknown[] = [
     {
       kind: 'load',
@@ -26,8 +32,8 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       description: 'open loop, Poisson, everybody online',
       clients: pick(2000, 500),
       load: { mode: 'open', ratePerSec: pick(10_000, 5000) },
-      durationS: pick(15, 2),
-      warmupS: pick(4, 0.8),
+      durationS: pick(15, 1.6),
+      warmupS: pick(4, 0.6),
       retransmit: { firstMs: pick(1000, 250), maxMs: pick(1000, 250) },
     },
     {
@@ -36,9 +42,9 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       description: 'closed loop, 200 clients, windows 1 and 16, both policies',
       clients: 200,
       load: { mode: 'closed', window: 16 },
-      durationS: pick(4, 0.8),
-      warmupS: pick(1, 0.3),
-      retransmit: { firstMs: pick(1000, 400), maxMs: pick(1000, 400) },
+      durationS: pick(4, 0.6),
+      warmupS: pick(1, 0.2),
+      retransmit: { firstMs: pick(1000, 300), maxMs: pick(1000, 300) },
       variants: saturationVariants,
     },
     {
@@ -49,7 +55,7 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       load: { mode: 'open', ratePerSec: pick(3000, 2000) },
       durationS: pick(7, 1.2),
       warmupS: pick(1, 0.2),
-      retransmit: FAST,
+      retransmit: fast,
       faults: { drop, duplicate: some, reorder: some },
       judged: 'audit',
     },
@@ -60,6 +66,7 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       friends: pick(50, 10),
       messages: pick(2000, 200),
       pageMessages: pick(100, 20),
+      serverKilled: pick(Object.values(PullStrategy), ['paged-next']),
     },
     {
       kind: 'load',
@@ -70,7 +77,7 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       load: { mode: 'open', ratePerSec: pick(4000, 1500) },
       durationS: pick(8, 1.5),
       warmupS: pick(1, 0.2),
-      retransmit: { ...FAST, maxAttempts: 40 },
+      retransmit: { ...fast, maxAttempts: 40 },
       pull: { pageMessages: 20, requestTimeoutMs: 500 },
       serverEvents: [{ atS: pick(4, 0.7), action: 'kill', forMs: 300 }],
       crashOnPage: { probability: 0.3, maxPerClient: 2 },
@@ -103,7 +110,7 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       file: options.traceFile,
       durationS: pick(10, 2),
       messages: pick(20_000, 2000),
-      retransmit: FAST,
+      retransmit: fast,
       pull: { requestTimeoutMs: 500 },
       judged: 'audit',
     },

@@ -188,6 +188,15 @@ test('fragments above the limit together close with 1009', async () => {
   );
 });
 
+test('the limit is for each message, not for all of a connection', async () => {
+  const message = [frame(0x02, pattern(600)), frame(First.Continuation, pattern(400))];
+  await withRawServer(saying(...message, ...message, ...message), async (port) => {
+    const { ear } = connectTo(port, { limits: { frameMaxBytes: 1000 } });
+    await ear.received(3);
+    for (const { length } of ear.messages) assert.is(length, 1000);
+  });
+});
+
 // ---- backpressure and faults -----------------------------------------------------------------
 
 test('closes on a server that does not read, once the unsent bytes pass their limit', async () => {

@@ -262,28 +262,29 @@ test('takes the handshake and frames in any two pieces', async () => {
   );
 });
 
-test('takes the handshake and frames byte by byte', async () => {
-  const hub = new SocketHub();
-  await withRawServer(
-    (socket, request) => {
-      const whole = Buffer.concat([switching(request), STREAM]);
-      void (async () => {
-        for (let i = 0; i < whole.length; i++) {
-          socket.write(whole.subarray(i, i + 1));
-          while (hub.bytesReceived <= i) await nextTurn();
-        }
-      })();
-    },
-    async (port) => {
-      const { ear } = connectTo(port, { hub });
-      await ear.received(STREAM_MESSAGES.length);
-      assert.equal(
-        ear.messages.map((message) => message.toString('latin1')),
-        STREAM_MESSAGES,
-      );
-    },
-  );
-});
+for (const size of [1, 2, 3, 5, 7, 11, 16, 29, 64, 131]) {
+  test(`takes the handshake and frames in pieces of ${size} bytes`, async () => {
+    const hub = new SocketHub();
+    await withRawServer(
+      (socket, request) => {
+        const whole = Buffer.concat([switching(request), STREAM]);
+        void (async () => {
+          for (let at = 0; at < whole.length; at += size) {
+            socket.write(whole.subarray(at, at + size));
+            const sent = Math.min(at + size, whole.length);
+            while (hub.bytesReceived < sent) await nextTurn();
+          }
+        })();
+      },
+      async (port) => {
+        const { ear } = connectTo(port, { hub });
+        await ear.received(STREAM_MESSAGES.length);
+        const texts = ear.messages.map((message) => message.toString('latin1'));
+        assert.equal(texts, STREAM_MESSAGES);
+      },
+    );
+  });
+}
 
 test('takes many frames of one read, and a frame larger than a read', async () => {
   const small = Array.from({ length: 3000 }, (_, i) => frame(First.Binary, String(i)));

@@ -187,7 +187,10 @@ export async function withRawServer<T>(
 export type OnPeer = (peer: WebSocket, request: IncomingMessage) => void;
 
 /** The server of the package `ws`, an independent peer. */
-export async function withWsServer<T>(onPeer: OnPeer, use: (port: number) => Promise<T>): Promise<T> {
+export async function withWsServer<T>(
+  onPeer: OnPeer,
+  use: (port: number) => Promise<T>,
+): Promise<T> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   server.on('connection', onPeer);
   await once(server, 'listening');
