@@ -130,10 +130,17 @@ export class ReceiverPicker {
 
   /** The k-th friend (from 0) of a user; the same for the whole run. */
   friendOf(user: number, k: number): number {
-    // Steps 1, 3, 5 … around the ring: friends are spread over workers, and friendship is mutual
-    // often enough that conversations have answers.
-    const step = k % 2 === 0 ? k + 1 : this.users - k;
-    return (user + step) % this.users;
+    return (user + this.step(k)) % this.users;
+  }
+
+  /** Everybody who may write to a user: whom a naive pull must ask, lest messages stay behind. */
+  writersTo(user: number): number[] {
+    const { users } = this;
+    const isFriends = this.choice === ReceiverChoice.Friends;
+    const steps = Array.from({ length: isFriends ? this.friends : users - 1 }, (_, k) =>
+      isFriends ? this.step(k) : k + 1,
+    );
+    return [...new Set(steps.map((step) => (user - step + users) % users))];
   }
 
   pick(sender: number): number {
@@ -144,6 +151,14 @@ export class ReceiverPicker {
     }
     const other = this.cumulative === null ? random.below(users) : this.byWeight(this.cumulative);
     return other === sender ? (other + 1) % users : other;
+  }
+
+  /**
+   * Steps 1, -1, 3, -3 … around the ring: friends are spread over workers, and friendship is mutual
+   * often enough that conversations have answers.
+   */
+  private step(k: number): number {
+    return k % 2 === 0 ? k + 1 : this.users - k;
   }
 
   private byWeight(cumulative: Float64Array): number {

@@ -403,11 +403,10 @@ export class Swarm {
 
   private createClient(index: number): VirtualClient {
     const { config } = this;
-    const { friends } = config.receivers;
     const friendUids: number[] = [...(config.friendUids ?? [])];
     if (config.pull.strategy === PullStrategy.Naive && config.friendUids === null) {
-      for (let k = 0; k < friends; k++) {
-        friendUids.push(config.uidBase + this.workload.picker.friendOf(index, k));
+      for (const writer of this.workload.writersTo(index)) {
+        friendUids.push(config.uidBase + writer);
       }
     }
     const machine = new Client({

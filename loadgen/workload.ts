@@ -10,7 +10,7 @@ import { PayloadPool } from './payload-pool.ts';
 import { Presence } from './presence.ts';
 import { Random } from './random.ts';
 import { GapStatistics, ReceiverChoice, ReceiverPicker, Schedule } from './schedule.ts';
-import type { SwarmConfig } from './swarm-config.ts';
+import type { SwarmConfig, TraceLoad } from './swarm-config.ts';
 import type { Swarm } from './swarm.ts';
 import type { VirtualClient } from './virtual-client.ts';
 
@@ -28,6 +28,7 @@ export class Workload {
   private readonly random: Random;
   private schedule: Schedule | null = null;
   private traceAt = 0;
+  private traceWriters: Map<number, Set<number>> | null = null;
   private startUs = Infinity;
   private isLoading = false;
   private didSend = false;
@@ -45,6 +46,14 @@ export class Workload {
 
   get isRunning(): boolean {
     return this.isLoading;
+  }
+
+  /** Everybody who may write to a user. */
+  writersTo(user: number): number[] {
+    const { load } = this.config;
+    if (load.mode !== 'trace') return this.picker.writersTo(user);
+    this.traceWriters ??= writersOf(load);
+    return [...(this.traceWriters.get(user) ?? [])];
   }
 
   /** True when a message was sent since the last call. */
@@ -229,3 +238,13 @@ export class Workload {
 
 export const newSentBook = (epoch: number): SentBook => new SentBook(epoch);
 export const newReceivedBook = (epoch: number): ReceivedBook => new ReceivedBook(epoch);
+
+/** Who writes to whom in a trace, by receiver. */
+function writersOf(load: TraceLoad): Map<number, Set<number>> {
+  const writers = new Map<number, Set<number>>();
+  for (const [i, receiver] of load.receiver.entries()) {
+    const known = writers.get(receiver) ?? new Set();
+    writers.set(receiver, known.add(load.sender[i] as number));
+  }
+  return writers;
+}

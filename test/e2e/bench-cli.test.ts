@@ -61,7 +61,9 @@ function scenarioFile(...scenarios: object[]): string {
 function bench(scenarios: object[], flags: string[] = [], env: NodeJS.ProcessEnv = {}) {
   const json = file('result.json');
   const args = ['bench', '--retries', '0', '--json', json, '--out', join(dir, 'out'), ...flags];
-  const cli = startCli([...args, '--scenario', scenarioFile(...scenarios)], env);
+  // Data of a server whose bench was killed stays behind: in our directory, which is removed.
+  const ours = { TMPDIR: dir, ...env };
+  const cli = startCli([...args, '--scenario', scenarioFile(...scenarios)], ours);
   return { cli, json };
 }
 
@@ -253,6 +255,26 @@ test('a lossy link costs retransmissions and wire duplicates, and nothing else',
   assert.is(dedupe.wireArrivals, ledger.delivered + dedupe.wireDuplicates);
   assert.ok(retransmit.count > 0);
   assert.is(packets['msg:R'], ledger.attempted + retransmit.count);
+});
+
+test('naive pulls ask everybody who may have written', async () => {
+  const naive = { ...TINY, offlineShare: 0.4, pull: { strategy: 'naive' } };
+  const { code, stderr, scenarios } = await measured([
+    { ...naive, name: 'friends', receivers: { friends: 5 } },
+    { ...naive, name: 'uniform', receivers: { choice: 'uniform' } },
+    {
+      kind: 'trace',
+      name: 'trace',
+      durationS: 1,
+      messages: 300,
+      retransmit: TINY.retransmit,
+      pull: { strategy: 'naive' },
+      judged: 'audit',
+    },
+  ]);
+  assert.is(code, 0, stderr);
+  for (const scenario of scenarios) nothingWrong(scenario);
+  assert.ok(scenarios.every(({ ledger }) => ledger.confirmedStored > 0));
 });
 
 test('a missed threshold fails the run and is named, exit code 1', async () => {

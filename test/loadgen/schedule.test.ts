@@ -167,6 +167,29 @@ test('no choice of receivers yields the sender, or anybody who does not exist', 
   }
 });
 
+test('a naive pull asks everybody who may write to a user, each once, and nobody else', () => {
+  for (const choice of Object.values(ReceiverChoice)) {
+    for (const [users, friends] of [
+      [2, 16],
+      [5, 16],
+      [6, 5],
+      [40, 5],
+      [40, 16],
+    ] as const) {
+      const any = picker({ users, choice, friends, exponent: 0.2 });
+      const writers = Array.from({ length: users }, () => new Set<number>());
+      for (let sender = 0; sender < users; sender++) {
+        for (let i = 0; i < 2000; i++) writers[any.pick(sender)]!.add(sender);
+      }
+      for (const [receiver, found] of writers.entries()) {
+        const asked = any.writersTo(receiver).sort((a, b) => a - b);
+        const expected = [...found].sort((a, b) => a - b);
+        assert.equal(asked, expected, `${choice}, ${users} users, ${friends} friends`);
+      }
+    }
+  }
+});
+
 /** Shares of each receiver when everybody sends alike. */
 function shares(from: ReceiverPicker, users: number, draws: number): number[] {
   const counts = new Array<number>(users).fill(0);

@@ -272,7 +272,7 @@ for (const size of [1, 2, 3, 5, 7, 11, 16, 29, 64, 131]) {
           for (let at = 0; at < whole.length; at += size) {
             socket.write(whole.subarray(at, at + size));
             const sent = Math.min(at + size, whole.length);
-            while (hub.bytesReceived < sent) await nextTurn();
+            while (hub.bytesReceived < sent && !socket.destroyed) await nextTurn();
           }
         })();
       },
