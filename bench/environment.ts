@@ -107,7 +107,7 @@ export function describeCommit(): Commit {
   try {
     return {
       sha: git('rev-parse', 'HEAD'),
-      dirty: git('status', '--porcelain') !== '',
+      dirty: git('status', '--porcelain', '--untracked-files=no') !== '',
       branch: git('rev-parse', '--abbrev-ref', 'HEAD'),
     };
   } catch {

@@ -77,7 +77,7 @@ export async function runHttpPull(
             requestTimeoutMs: 1000,
           },
         }),
-        offlineShare: scenario.users / users,
+        offlineFrom: senders,
       },
     ],
     { onSecond() {}, onAtPage() {} },
@@ -100,7 +100,7 @@ export async function runHttpPull(
     const cpuBefore = target.server?.cpuUs() ?? null;
     const figures = await pullOverHttp(context, scenario, target, senders);
     const cpuAfter = target.server?.cpuUs() ?? null;
-    const rssBytes = target.server?.rssBytes() ?? 0;
+    const rssBytes = target.server?.rssBytes() ?? null;
     progress.phase('settling');
     const quiescence = await quiesce(pool, {
       retransmit: RETRANSMIT,
@@ -145,7 +145,7 @@ export async function runHttpPull(
         // Per message that an HTTP page carried.
         cpuUsPerMessage: cpuUs === null || rows === 0 ? null : cpuUs / rows,
         rssBytes,
-        peakRssBytes: target.server?.peakRssBytes ?? 0,
+        peakRssBytes: target.server?.peakRssBytes ?? null,
       },
       generator: { cpuUsPerMessage: 0, eluMean: 0, eluMax: 0, loopDelayP99Us: 0, gcShare: 0 },
       gates: [],

@@ -156,8 +156,10 @@ async function runOne(
     await waitUntil(warmupMs);
     const cpuBefore = server?.cpuUs() ?? null;
     await waitUntil(durationMs);
+    // Shorter than planned after Ctrl-C: rates are over what was run.
+    const loadedMs = Math.min(durationMs, performance.now() - startMs);
     const cpuAfter = server?.cpuUs() ?? null;
-    const rssBytes = server?.rssBytes() ?? 0;
+    const rssBytes = server?.rssBytes() ?? null;
     await pool.ask('stopLoad', null);
     await Promise.all(serverEvents);
     progress.phase('settling');
@@ -180,10 +182,11 @@ async function runOne(
       reports,
       series: series.points(scenario.durationS),
       sockets,
+      loadedMs,
       quiescence,
       cpuUs: cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore,
       rssBytes,
-      peakRssBytes: server?.peakRssBytes ?? 0,
+      peakRssBytes: server?.peakRssBytes ?? null,
     });
     if (recovered !== null) result.extra['recovery'] = recovered;
     progress.end(summaryLine(result, label));
@@ -278,10 +281,11 @@ interface JudgeInput {
   reports: SwarmReport[];
   series: ScenarioResult['series'];
   sockets: { asked: number; open: number };
+  loadedMs: number;
   quiescence: { reached: boolean; reason: string };
   cpuUs: number | null;
-  rssBytes: number;
-  peakRssBytes: number;
+  rssBytes: number | null;
+  peakRssBytes: number | null;
 }
 
 function judge(input: JudgeInput): ScenarioResult {
@@ -289,7 +293,7 @@ function judge(input: JudgeInput): ScenarioResult {
   const merged = mergeReports(reports);
   const { audit } = merged;
   const warmupMs = scenario.kind === 'load' ? scenario.warmupS * 1000 : 0;
-  const windowUs = (scenario.durationS * 1000 - warmupMs) * 1000;
+  const windowUs = Math.max(1, input.loadedMs - warmupMs) * 1000;
   const sum = (pick: (report: SwarmReport) => number): number =>
     reports.reduce((total, report) => total + pick(report), 0);
   const mean = (values: number[]): number =>

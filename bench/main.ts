@@ -15,7 +15,7 @@ import { runOfflineCost } from './offline-cost-run.ts';
 import { IS_CHECKOUT, ROOT_DIR, TOOL } from './package-root.ts';
 import { createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
-import type { RunContext } from './rig.ts';
+import { type RunContext, TargetError } from './rig.ts';
 import { readScenarioFile, type Scenario } from './scenario.ts';
 import { builtInSuite } from './suite.ts';
 import { renderResult } from './table.ts';
@@ -446,7 +446,8 @@ export async function main(name: 'bench' | 'doctor', argv: readonly string[]): P
     process.exit(code);
   } catch (error) {
     const { message, stack } = error as Error;
-    const isEnvironment = /^the server (was|cannot|ended)/.test(message);
+    const isEnvironment =
+      error instanceof TargetError || /^the server (was|cannot|ended)/.test(message);
     process.stderr.write(`${name}: ${isEnvironment ? message : (stack ?? message)}\n`);
     process.exit(isEnvironment ? ExitCode.Invalid : ExitCode.Bug);
   }

@@ -127,8 +127,8 @@ export async function runOfflineCost(
       packets: merged.packets,
       server: {
         cpuUsPerMessage: perMessage(target.server, ledger.attempted),
-        rssBytes: target.server?.rssBytes() ?? 0,
-        peakRssBytes: target.server?.peakRssBytes ?? 0,
+        rssBytes: target.server?.rssBytes() ?? null,
+        peakRssBytes: target.server?.peakRssBytes ?? null,
       },
       generator: {
         cpuUsPerMessage: 0,
@@ -198,7 +198,7 @@ async function runStrategy(options: {
     [
       {
         ...base,
-        offlineShare: disturbances.length / users,
+        offlineFrom: friends,
         friendUids: Array.from({ length: friends }, (_, i) => uidBase + i),
       },
     ],

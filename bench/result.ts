@@ -69,8 +69,8 @@ export interface ScenarioResult {
   server: {
     /** null where the server's process cannot be seen. */
     cpuUsPerMessage: number | null;
-    rssBytes: number;
-    peakRssBytes: number;
+    rssBytes: number | null;
+    peakRssBytes: number | null;
   };
   generator: {
     cpuUsPerMessage: number;

@@ -123,6 +123,7 @@ export function swarmBase(options: {
     from: 0,
     to: options.users,
     offlineShare: 0,
+    offlineFrom: null,
     churn: null,
     epoch: options.epoch,
     load: { mode: 'none' },
@@ -173,6 +174,7 @@ export async function statusOf(pool: SwarmPool): Promise<SwarmStatus> {
     inflight: sum(({ inflight }) => inflight),
     pulling: sum(({ pulling }) => pulling),
     silenceMs: Math.min(...parts.map(({ silenceMs }) => silenceMs)),
+    topClose: parts.find(({ topClose }) => topClose !== '')?.topClose ?? '',
   };
 }
 
@@ -191,6 +193,11 @@ async function waitFor(
   }
 }
 
+/** The server under test cannot be used; the message is for whoever started the run. */
+export class TargetError extends Error {}
+
+const REFUSED_MS = 3000;
+
 /** Connects everybody; the sockets that are open after at most `timeoutMs`. */
 export async function connectEverybody(
   pool: SwarmPool,
@@ -199,6 +206,16 @@ export async function connectEverybody(
   await pool.ask('connect', null);
   const isComplete = ({ online, wanted, pulling }: SwarmStatus): boolean =>
     online === wanted && pulling === 0;
+  // Nobody got in within seconds and somebody was turned away: waiting longer tells nothing more.
+  const isRefused = (status: SwarmStatus): boolean =>
+    status.online === 0 && status.wanted > 0 && status.topClose !== '';
+  const early = await waitFor(
+    pool,
+    (status) => isComplete(status) || status.online > 0,
+    REFUSED_MS,
+  );
+  const first = early ?? (await statusOf(pool));
+  if (isRefused(first)) throw new TargetError(`no client could connect: ${first.topClose}`);
   const status = (await waitFor(pool, isComplete, timeoutMs)) ?? (await statusOf(pool));
   return { asked: status.wanted, open: status.online };
 }

@@ -39,6 +39,8 @@ export function parseThreshold(text: string): Threshold | string {
   const [, scenario, figure, operator, value, unit] = match;
   const path = (figure as string).split('.');
   if (LATENCY_NAMES.has(path[0] as string)) path.splice(0, 1, 'latency', `${path[0]}Us`);
+  const mistake = figureMistake(path);
+  if (mistake !== null) return `"${text}": ${mistake}`;
   return {
     text: text.trim(),
     scenario: scenario ?? null,
@@ -46,6 +48,20 @@ export function parseThreshold(text: string): Threshold | string {
     operator: operator as Threshold['operator'],
     limit: Number(value) * (FACTOR[unit ?? ''] ?? 1),
   };
+}
+
+const ROOTS =
+  'latency load ledger dedupe retransmit packets server generator extra lossBelow'.split(' ');
+const QUANTILES = ['count', 'mean', 'p50', 'p90', 'p95', 'p99', 'p999', 'p9999', 'max'];
+
+/** What cannot be a figure, said before the run instead of after it. */
+function figureMistake(path: readonly string[]): string | null {
+  const [root, name, quantile] = path;
+  if (!ROOTS.includes(root as string)) return `unknown figure; it starts with ${ROOTS.join(', ')}`;
+  if (root === 'latency' && !(name !== undefined && QUANTILES.includes(quantile as string))) {
+    return `a latency needs one of ${QUANTILES.join(', ')}`;
+  }
+  return null;
 }
 
 export interface ThresholdOutcome {

@@ -37,8 +37,9 @@ export function formatUs(us: number | null): string {
   return `${significant(us)} us`;
 }
 
-/** Bytes as KiB or MiB. */
-export function formatBytes(bytes: number): string {
+/** Bytes as KiB or MiB; null = not known. */
+export function formatBytes(bytes: number | null): string {
+  if (bytes === null) return '-';
   if (bytes >= 2 ** 20) return `${significant(bytes / 2 ** 20)} MiB`;
   if (bytes >= 2 ** 10) return `${significant(bytes / 2 ** 10)} KiB`;
   return `${Math.round(bytes)} B`;

@@ -15,7 +15,7 @@ export const FaultAction = { Pass: 0, Drop: 1, Duplicate: 2, Delay: 3 } as const
 export type FaultAction = (typeof FaultAction)[keyof typeof FaultAction];
 
 /** Probabilities by packet name ('msg:R' …), or one number for every kind. */
-export type PerPacket = number | Readonly<Partial<Record<string, number>>>;
+type PerPacket = number | Readonly<Partial<Record<string, number>>>;
 
 export interface LinkFaults {
   readonly drop?: PerPacket | undefined;

@@ -65,8 +65,10 @@ export interface SwarmConfig {
   readonly users: number;
   readonly from: number;
   readonly to: number;
-  /** Share of all users that stay offline until the load is over. */
+  /** Share of all users that stay offline until the load is over, scattered over all of them. */
   readonly offlineShare: number;
+  /** Experiments: users from this index on stay offline instead; null = by share. */
+  readonly offlineFrom: number | null;
   /** Mean length of a session and of the absence after it, s; null = everybody stays. */
   readonly churn: { readonly onlineS: number; readonly offlineS: number } | null;
   readonly epoch: number;

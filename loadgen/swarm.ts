@@ -116,11 +116,10 @@ export class Swarm {
     this.wheel = new TimingWheel(this.nowUs / 1000);
     this.tally = new Tally(config);
     this.workload = new Workload(this, config);
-    const firstOffline = Math.round(config.users * (1 - config.offlineShare));
     for (let index = config.from; index < config.to; index++) {
       const client = this.createClient(index);
       this.clients.push(client);
-      if (index < firstOffline) this.senders.push(client);
+      if (!staysOffline(config, index)) this.senders.push(client);
     }
   }
 
@@ -321,11 +320,20 @@ export class Swarm {
 
   onDisconnected(code: number, reason: string): void {
     this.counters.disconnects++;
-    const name = reason === '' ? String(code) : `${code} ${reason.slice(0, 80)}`;
+    const name = reason === '' ? String(code) : `${code} ${reason.slice(0, 160)}`;
     const { closes } = this.counters;
     if (closes[name] !== undefined || Object.keys(closes).length < 20) {
       closes[name] = (closes[name] ?? 0) + 1;
     }
+  }
+
+  /** The commonest reason why connections ended; empty when none did. */
+  topClose(): string {
+    let top = '';
+    for (const [reason, count] of Object.entries(this.counters.closes)) {
+      if (top === '' || count > (this.counters.closes[top] as number)) top = reason;
+    }
+    return top;
   }
 
   onAccepted(client: VirtualClient, effect: ClientEffect): void {
@@ -428,6 +436,17 @@ const HOW_SETTLED = {
   [Outcome.Failed]: 'failed',
   [Outcome.GaveUp]: 'gaveUp',
 } as const;
+
+/**
+ * Whether a user is away during the load. By share: multiples of the golden ratio are spread evenly,
+ * so every neighbourhood of users, and with it every circle of friends, has its share of absent ones.
+ */
+export function staysOffline(config: SwarmConfig, index: number): boolean {
+  if (config.offlineFrom !== null) return index >= config.offlineFrom;
+  return (index * GOLDEN_RATIO) % 1 >= 1 - config.offlineShare;
+}
+
+const GOLDEN_RATIO = 0.618_033_988_749_895;
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

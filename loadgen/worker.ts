@@ -38,6 +38,8 @@ export interface SwarmStatus {
   inflight: number;
   silenceMs: number;
   pulling: number;
+  /** Why connections ended most often; empty when none did. */
+  topClose: string;
 }
 
 export interface Command {
@@ -98,6 +100,7 @@ export default async function runSwarm(task: {
       inflight: swarm.inflight,
       silenceMs: swarm.silenceMs(),
       pulling: swarm.clients.filter((client) => client.machine.puller.busy).length,
+      topClose: swarm.topClose(),
     }),
     pullAll: ({ timeoutMs }) => swarm.pullAll(timeoutMs),
     probeAll: ({ timeoutMs }) => swarm.probeAll(timeoutMs),

@@ -13,7 +13,7 @@
 import { encode, encodedBytes, type Kind, type Packet } from '../protocol/index.ts';
 
 /** What the outbox needs of a socket; uWebSockets.js satisfies it. */
-export interface OutgoingSocket {
+interface OutgoingSocket {
   /** 1 = sent, 0 = buffered behind backpressure, 2 = dropped. */
   send(bytes: ArrayBuffer, isBinary: boolean): number;
   cork(run: () => void): unknown;

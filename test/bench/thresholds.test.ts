@@ -118,7 +118,7 @@ test('a figure without a value fails, whatever the operator', () => {
   const missing = [
     'confirm.p99', // too few samples: null
     'server.cpuUsPerMessage', // the process cannot be seen: null
-    'nothing.like.this',
+    'extra.nothing.like.this',
     'ledger', // not a number
     'name',
     'load.sent.deeper',

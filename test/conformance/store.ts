@@ -8,7 +8,7 @@ import { Order, Status } from '../../protocol/index.ts';
 import type { InboxLimits, Store } from '../../server/stores/store.ts';
 import { newRow, StoreClient } from '../support/store-client.ts';
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly limits: InboxLimits;
   readonly now: () => number;
 }
