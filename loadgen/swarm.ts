@@ -441,7 +441,7 @@ const HOW_SETTLED = {
  * Whether a user is away during the load. By share: multiples of the golden ratio are spread evenly,
  * so every neighbourhood of users, and with it every circle of friends, has its share of absent ones.
  */
-export function staysOffline(config: SwarmConfig, index: number): boolean {
+function staysOffline(config: SwarmConfig, index: number): boolean {
   if (config.offlineFrom !== null) return index >= config.offlineFrom;
   return (index * GOLDEN_RATIO) % 1 >= 1 - config.offlineShare;
 }

@@ -120,9 +120,8 @@ test('a figure without a value fails, whatever the operator', () => {
     'server.cpuUsPerMessage', // the process cannot be seen: null
     'extra.nothing.like.this',
     'ledger', // not a number
-    'name',
     'load.sent.deeper',
-    'toString',
+    'load.toString',
   ];
   for (const figure of missing) {
     for (const operator of ['<', '<=', '>', '>=', '==']) {
@@ -131,6 +130,12 @@ test('a figure without a value fails, whatever the operator', () => {
       assert.equal(outcome, { threshold, value: null, ok: false });
     }
   }
+});
+
+test('refuses a figure that no result can have, before the run', () => {
+  assert.match(parseThreshold('nothing<0'), /unknown figure/);
+  assert.match(parseThreshold('confirm.p5<1us'), /a latency needs one of count, mean, p50/);
+  assert.match(parseThreshold('confirm<1us'), /a latency needs one of/);
 });
 
 test.run();
