@@ -7,9 +7,10 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { dirname, join, relative, resolve } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { judgeGates } from '../bench/gates.ts';
-import { readScenarioFile } from '../bench/scenario.ts';
+import { parseScenario, readScenarioFile, Scenario } from '../bench/scenario.ts';
 import { auditBooks } from '../loadgen/audit.ts';
 import { environmentOf, flagOf, ServerConfig, SETTING_NAMES } from '../server/config.ts';
 import { withTempDir } from './support/temp-dir.ts';
@@ -51,6 +52,34 @@ function table(page: string, firstHead: string): string[][] {
 /** As lines of text, so that a difference reads as the row to write. */
 function asText(rows: readonly (readonly string[])[]): string {
   return rows.map((cells) => cells.join(' | ')).join('\n');
+}
+
+/** What a section of the page (`## heading`) says, up to the next one. */
+function section(page: string, heading: string): string {
+  const found = page.split(/^## /m).find((part) => part.startsWith(`${heading}\n`));
+  assert.ok(found, `there is a section ${heading}`);
+  return found;
+}
+
+interface JsonSchema {
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  const?: unknown;
+}
+
+/** Every key that a schema knows, as `load.mode` or `clientEvents[].atS`. */
+function keysOf(schema: JsonSchema, prefix = ''): string[] {
+  const keys = Object.entries(schema.properties ?? {}).flatMap(([key, value]) => [
+    `${prefix}${key}`,
+    ...keysOf(value, `${prefix}${key}.`),
+  ]);
+  if (schema.items !== undefined) keys.push(...keysOf(schema.items, `${prefix.slice(0, -1)}[].`));
+  for (const choice of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) {
+    keys.push(...keysOf(choice, prefix));
+  }
+  return [...new Set(keys)].toSorted();
 }
 
 /** The anchor that a heading gets. */
@@ -157,6 +186,30 @@ test('every flag of bench is in the README or in RESULTS.md, and no other is in 
   for (const flag of flags) assert.ok(text.includes(flag), `${flag} is described`);
   const described = table(read('docs/RESULTS.md'), 'Flag').map(([flag]) => flag as string);
   assert.equal(described.toSorted(), flags.toSorted());
+});
+
+test('SCENARIOS.md lists every key of every kind of scenario, and no other', () => {
+  const page = read('docs/SCENARIOS.md');
+  const kinds = (z.toJSONSchema(Scenario, { io: 'input' }) as JsonSchema).oneOf ?? [];
+  assert.is(kinds.length, 4);
+  for (const schema of kinds) {
+    const kind = schema.properties?.['kind']?.const as string;
+    const hasClients = kind === 'load' || kind === 'trace';
+    const headings = ['Every kind', ...(hasClients ? ['load and trace'] : []), kind];
+    const inDocs = headings.flatMap((heading) =>
+      table(section(page, heading), 'Key').map(([key]) => key as string),
+    );
+    assert.fixture(inDocs.toSorted().join('\n'), keysOf(schema).join('\n'), kind);
+  }
+});
+
+test('every scenario in SCENARIOS.md is accepted', () => {
+  const examples = [...read('docs/SCENARIOS.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)];
+  assert.ok(examples.length >= 3, 'the page has examples');
+  for (const [, example] of examples) {
+    const scenario = parseScenario(parseYaml(example as string), 'docs/SCENARIOS.md');
+    assert.not('mistakes' in scenario, JSON.stringify(scenario));
+  }
 });
 
 test("the README's scenario is accepted", () =>
