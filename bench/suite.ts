@@ -32,8 +32,8 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       description: 'open loop, Poisson, everybody online',
       clients: pick(2000, 500),
       load: { mode: 'open', ratePerSec: pick(10_000, 5000) },
-      durationS: pick(15, 1.6),
-      warmupS: pick(4, 0.6),
+      durationS: pick(15, 1.4),
+      warmupS: pick(4, 0.5),
       retransmit: { firstMs: pick(1000, 250), maxMs: pick(1000, 250) },
     },
     {
@@ -45,7 +45,8 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       durationS: pick(4, 0.6),
       warmupS: pick(1, 0.2),
       retransmit: { firstMs: pick(1000, 300), maxMs: pick(1000, 300) },
-      variants: saturationVariants,
+      // Quick: both windows and both policies in two variants.
+      variants: pick(saturationVariants, [saturationVariants[0], saturationVariants[3]]),
     },
     {
       kind: 'load',
@@ -108,8 +109,8 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       name: 'trace',
       description: 'who wrote to whom and when, people offline between their bursts',
       file: options.traceFile,
-      durationS: pick(10, 2),
-      messages: pick(20_000, 2000),
+      durationS: pick(10, 1.2),
+      messages: pick(20_000, 1200),
       retransmit: fast,
       pull: { requestTimeoutMs: 500 },
       judged: 'audit',
