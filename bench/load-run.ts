@@ -350,6 +350,10 @@ function judge(input: JudgeInput): ScenarioResult {
     verdict = 'unknown';
     reasons.push(input.quiescence.reason);
   }
+  if (verdict === 'pass' && audit.ledger.attempted === 0) {
+    verdict = 'unknown';
+    reasons.push('no message was sent: nothing was proven');
+  }
   const isInterrupted = input.context.signal.aborted;
   if (isInterrupted) {
     reasons.push('interrupted: the figures cover what was run');

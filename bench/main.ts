@@ -204,10 +204,14 @@ function parseBench(argv: readonly string[]): BenchOptions | { mistakes: string[
     setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
   if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
     mistakes.push(`--out ${outDir}: is not a directory`);
+  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
+    mistakes.push(`--out ${outDir}: its parent directory does not exist`);
   }
   const jsonFile = flags.json ?? null;
   if (jsonFile !== null && !existsSync(path.dirname(path.resolve(jsonFile)))) {
     mistakes.push(`--json ${jsonFile}: its directory does not exist`);
+  } else if (jsonFile !== null && existsSync(jsonFile) && statSync(jsonFile).isDirectory()) {
+    mistakes.push(`--json ${jsonFile}: is a directory`);
   }
   if (mistakes.length > 0) return { mistakes };
   return {
@@ -332,6 +336,9 @@ function applyThresholds(
   }
 }
 
+/** Signals closer than this are one. */
+const SECOND_INTERRUPT_MS = 500;
+
 async function bench(argv: readonly string[]): Promise<ExitCode> {
   const options = parseBench(argv);
   if (options === 'done') return ExitCode.Pass;
@@ -344,8 +351,15 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);
   const controller = new AbortController();
+  let interruptedAtMs = -Infinity;
   const onInterrupt = (): void => {
-    if (controller.signal.aborted) process.exit(ExitCode.Interrupted);
+    const nowMs = performance.now();
+    if (controller.signal.aborted) {
+      // One Ctrl-C can arrive twice: from the terminal's group and from a wrapper that forwards it.
+      if (nowMs - interruptedAtMs > SECOND_INTERRUPT_MS) process.exit(ExitCode.Interrupted);
+      return;
+    }
+    interruptedAtMs = nowMs;
     process.stderr.write('\nbench: interrupted; settling and reporting (again to quit at once)\n');
     controller.abort();
   };
@@ -362,6 +376,8 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const startedAt = new Date();
   const startMs = performance.now();
   const scenarios: ScenarioResult[] = [];
+  /** Scenarios whose server could not be started or reached. */
+  const unfit: string[] = [];
   for (const scenario of options.scenarios) {
     if (controller.signal.aborted) break;
     const skip = skipReason(scenario, options.target !== null);
@@ -369,7 +385,16 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
       context.progress.log(`${scenario.name}: left out: ${skip}`);
       continue;
     }
-    let result = await runScenario(context, scenario);
+    let result: ScenarioResult;
+    try {
+      result = await runScenario(context, scenario);
+    } catch (error) {
+      if (!isUnfit(error)) throw error;
+      // What was measured before must not be lost with it.
+      process.stderr.write(`bench: ${scenario.name}: ${(error as Error).message}\n`);
+      unfit.push(scenario.name);
+      continue;
+    }
     for (let retry = 0; retry < options.retries && result.verdict === 'invalid'; retry++) {
       if (controller.signal.aborted) break;
       context.progress.log(`${scenario.name}: invalid (${result.reasons.join('; ')}); once more`);
@@ -383,7 +408,8 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const isInterrupted = controller.signal.aborted;
   const verdict = worstVerdict([
     ...scenarios.map((scenario) => scenario.verdict),
-    ...(isInterrupted || scenarios.length === 0 ? (['unknown'] as const) : []),
+    ...(unfit.length > 0 ? (['invalid'] as const) : []),
+    ...(isInterrupted || scenarios.length + unfit.length === 0 ? (['unknown'] as const) : []),
   ]);
   const first = scenarios[0];
   const result: Result = {
@@ -407,12 +433,18 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     verdict,
     scenarios,
   };
-  const file = writeResult(result, options);
   const text = renderResult(result);
   process.stdout.write(text);
-  process.stderr.write(`result: ${file}\n`);
+  const isWritten = writeResult(result, options);
   writeStepSummary(text);
-  return isInterrupted ? ExitCode.Interrupted : EXIT_OF[verdict];
+  if (isInterrupted) return ExitCode.Interrupted;
+  return isWritten ? EXIT_OF[verdict] : ExitCode.Invalid;
+}
+
+/** The environment does not fit, as opposed to a defect of ours. */
+function isUnfit(error: unknown): boolean {
+  const { message } = error as Error;
+  return error instanceof TargetError || /^the server (was|cannot|ended)/.test(message);
 }
 
 function skipReason(scenario: Scenario, isRemote: boolean): string | null {
@@ -423,14 +455,25 @@ function skipReason(scenario: Scenario, isRemote: boolean): string | null {
   return null;
 }
 
-function writeResult(result: Result, options: BenchOptions): string {
+/** Writes the result wherever it can; false, with the reasons on stderr, when a place refused it. */
+function writeResult(result: Result, options: BenchOptions): boolean {
   const json = `${JSON.stringify(result, null, 1)}\n`;
-  if (options.jsonFile !== null) writeFileSync(options.jsonFile, json);
-  mkdirSync(options.outDir, { recursive: true });
   const stamp = result.startedAt.replace(/[:.]/g, '-');
-  const file = path.join(options.outDir, `${stamp}-${result.commit.sha.slice(0, 8)}.json`);
-  writeFileSync(file, json);
-  return options.jsonFile ?? path.relative(process.cwd(), file);
+  const name = `${stamp}-${result.commit.sha.slice(0, 8)}.json`;
+  const files = [path.join(options.outDir, name)];
+  if (options.jsonFile !== null) files.push(options.jsonFile);
+  let isWritten = true;
+  for (const file of files) {
+    try {
+      if (file !== options.jsonFile && !existsSync(options.outDir)) mkdirSync(options.outDir);
+      writeFileSync(file, json);
+      process.stderr.write(`result: ${file}\n`);
+    } catch (error) {
+      isWritten = false;
+      process.stderr.write(`bench: cannot write the result: ${(error as Error).message}\n`);
+    }
+  }
+  return isWritten;
 }
 
 function writeStepSummary(text: string): void {
@@ -446,8 +489,7 @@ export async function main(name: 'bench' | 'doctor', argv: readonly string[]): P
     process.exit(code);
   } catch (error) {
     const { message, stack } = error as Error;
-    const isEnvironment =
-      error instanceof TargetError || /^the server (was|cannot|ended)/.test(message);
+    const isEnvironment = isUnfit(error);
     process.stderr.write(`${name}: ${isEnvironment ? message : (stack ?? message)}\n`);
     process.exit(isEnvironment ? ExitCode.Invalid : ExitCode.Bug);
   }

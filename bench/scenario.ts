@@ -233,6 +233,16 @@ export const Scenario = z
         message: 'must be shorter than durationS, which includes it',
       });
     }
+    for (const events of ['clientEvents', 'serverEvents'] as const) {
+      const late =
+        scenario.kind === 'load' && scenario[events].some(({ atS }) => atS >= scenario.durationS);
+      if (late)
+        context.addIssue({
+          code: 'custom',
+          path: [events],
+          message: 'an event lies after the load: atS must be below durationS',
+        });
+    }
     if (scenario.kind === 'offline-cost' && scenario.messages < scenario.friends) {
       context.addIssue({
         code: 'custom',

@@ -19,6 +19,8 @@ export type UserSession = Session<Peer>;
 export interface ConnectionContext {
   readonly outbox: Outbox;
   readonly counters: Counters;
+  /** Bytes that may wait for one socket within a turn of the loop. */
+  readonly waitingMaxBytes: number;
   /** The socket is gone, whoever closed it. */
   onGone(connection: Connection): void;
 }
@@ -32,6 +34,7 @@ export class Connection implements Peer, OutgoingQueue {
   readonly uid: number;
   readonly expiresAtMs: number;
   readonly waiting: Slot[] = [];
+  waitingBytes = 0;
   session: UserSession | null = null;
   private ws: WebSocket<SocketData> | null = null;
   private closeCode: CloseCode | 0 = 0;
@@ -57,8 +60,14 @@ export class Connection implements Peer, OutgoingQueue {
       this.context.counters.droppedClosed++;
       return;
     }
-    const { counters, outbox } = this.context;
+    const { counters, outbox, waitingMaxBytes } = this.context;
     counters.sent[packet.kind]!++;
+    if (this.waitingBytes >= waitingMaxBytes) {
+      // One turn may answer thousands of requests that arrived together: the bound holds there too.
+      this.onDropped(packet.kind);
+      this.end();
+      return;
+    }
     outbox.enqueue(this, packet);
   }
 

@@ -23,6 +23,8 @@ interface OutgoingSocket {
 export interface OutgoingQueue {
   readonly socket: OutgoingSocket;
   readonly waiting: Slot[];
+  /** Bytes of what waits; kept by the outbox. */
+  waitingBytes: number;
   /** The buffer of the socket is full; this packet and all after it in the turn were not sent. */
   onDropped(kind: Kind): void;
   /** Everything of this turn was handed to the socket. */
@@ -68,6 +70,7 @@ export class Outbox {
       this.dirty.push(queue);
     }
     queue.waiting.push(slot);
+    queue.waitingBytes += slot.bytes.length;
   }
 
   /** Sends whatever waits. */
@@ -89,6 +92,7 @@ export class Outbox {
   discard(queue: OutgoingQueue): void {
     for (const slot of queue.waiting) this.give(slot);
     queue.waiting.length = 0;
+    queue.waitingBytes = 0;
   }
 
   private sendAll(queue: OutgoingQueue): void {
@@ -100,6 +104,7 @@ export class Outbox {
       this.give(slot);
     }
     waiting.length = 0;
+    queue.waitingBytes = 0;
   }
 
   private take(length: number): Slot {

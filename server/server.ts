@@ -165,6 +165,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const context = {
     outbox,
     counters,
+    waitingMaxBytes: config.backpressureMaxBytes,
     onGone(connection: Connection): void {
       connections.delete(connection);
       if (connection.session !== null) gateway.onClose(connection.session);

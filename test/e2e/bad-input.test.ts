@@ -593,6 +593,29 @@ test('answers 100,000 packets at once from one connection when there is no limit
   });
 });
 
+test('bounds the pages that wait for a client whose thousands of pulls arrive together', async () => {
+  const settings = { packetsPerSec: 0, pageMaxBytes: 65_536, backpressureMaxBytes: 262_144 };
+  await withBystanders({ settings }, async (server) => {
+    const a = await connect(server, A);
+    for (let seq = 1; seq <= 8; seq++) {
+      a.send(msgR({ receiver: B, seq, content: Buffer.alloc(8000, 'x') }));
+    }
+    await a.barrier();
+    const b = await connect(server, B);
+    for (let request = 1; request <= 5000; request++) {
+      b.send(pullR(request, { limit: 100, limitBytes: 65_536 }));
+    }
+    assert.is((await b.closed).code, 1006);
+    const { counters } = server;
+    assert.is(counters.closedByCode.get(4001), 1, 'counted as a slow consumer');
+    assert.ok((counters.droppedBackpressure[0x32] ?? 0) > 0, 'what was not sent is counted');
+    const again = await connect(server, B);
+    const user = new StrangerUser();
+    await user.drain(again, { limit: 100, limitBytes: 65_536 });
+    assert.is(user.log.length, 8, 'nothing was lost');
+  });
+});
+
 test('drops a client that never reads, bounds what waits for it, and loses nothing', async () => {
   const backpressureMaxBytes = 131_072;
   const settings = {

@@ -7,6 +7,7 @@ import { Outbox, type OutgoingQueue, type Slot } from '../../server/outbox.ts';
 /** A socket that notes what it is asked to do, and takes `room` packets. */
 class FakeSocket implements OutgoingQueue {
   readonly waiting: Slot[] = [];
+  waitingBytes = 0;
   readonly sent: { readonly kind: number; readonly seq: number; readonly corked: boolean }[] = [];
   readonly dropped: number[] = [];
   flushes = 0;
