@@ -35,6 +35,8 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       durationS: pick(15, 1.4),
       warmupS: pick(4, 0.5),
       retransmit: { firstMs: pick(1000, 250), maxMs: pick(1000, 250) },
+      // A second of load, most of it on code that is not compiled yet, is no latency to judge.
+      judged: pick('latency', 'audit'),
     },
     {
       kind: 'load',
