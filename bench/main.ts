@@ -72,7 +72,7 @@ function benchCommand(): Command {
       'Runs the suite, or the scenarios named, against a fresh reference server each.\n' +
         'Flags > ACKBENCH_* (ACKBENCH_SEED for --seed …) > default.',
     )
-    .option('--quick', 'the whole suite within 25 s: a smoke test, not a measurement')
+    .option('--quick', 'the whole suite in half a minute: a smoke test, not a measurement')
     .option('--scenario <name|file...>', 'built-in name, or a YAML/JSON file; may be repeated')
     .option('--list', 'list the built-in scenarios')
     .option('--seed <n>', 'seed of every random choice (default: from the clock, printed)')

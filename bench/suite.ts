@@ -20,7 +20,7 @@ const saturationVariants = [
   { name: 'durable w1', policy: 'durable', window: 1 },
 ];
 
-/** `quick` shrinks durations and sizes so that the whole suite ends within 25 s. */
+/** `quick` shrinks durations and sizes so that the whole suite ends in about half a minute. */
 export function builtInSuite(options: { quick: boolean; traceFile: string | null }): Scenario[] {
   const { quick } = options;
   const pick = <Value>(full: Value, small: Value): Value => (quick ? small : full);
