@@ -23,6 +23,7 @@ import {
   swarmBase,
 } from './rig.ts';
 import type { HttpPullScenario } from './scenario.ts';
+import { serverOrders } from './server-yard.ts';
 import { formatCount } from './units.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -48,14 +49,7 @@ export async function runHttpPull(
   const { progress, signal } = context;
   progress.start(scenario.name, scenario.durationS);
   const messages = scenario.messagesPerUser;
-  const target = await startTarget(context, {
-    ...scenario.server,
-    settings: {
-      inboxMaxMessages: Math.max(10_000, messages),
-      inboxMaxBytes: Math.max(16_777_216, messages * scenario.payloadBytes),
-      ...scenario.server.settings,
-    },
-  });
+  const target = await startTarget(context, serverOrders(scenario)[0]!);
   const senders = Math.min(SENDERS_MAX, messages);
   const users = senders + scenario.users;
   const pool = new SwarmPool(
@@ -101,6 +95,7 @@ export async function runHttpPull(
     const figures = await pullOverHttp(context, scenario, target, senders);
     const cpuAfter = target.server?.cpuUs() ?? null;
     const rssBytes = target.server?.rssBytes() ?? null;
+    if (!signal.aborted) context.servers.prepareNext();
     progress.phase('settling');
     const quiescence = await quiesce(pool, {
       retransmit: RETRANSMIT,

@@ -22,7 +22,7 @@ import {
   statusOf,
   swarmBase,
 } from './rig.ts';
-import type { LoadScenario, TraceScenario } from './scenario.ts';
+import { type LoadScenario, type TraceScenario, variantsOf } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
 import { formatCount, formatUs } from './units.ts';
 import { readTrace, syntheticTrace } from './trace-file.ts';
@@ -37,31 +37,10 @@ export async function runLoad(
   context: RunContext,
   scenario: LoadScenario,
 ): Promise<ScenarioResult> {
-  if (scenario.variants.length === 0) return runOne(context, scenario, null);
   const results: ScenarioResult[] = [];
-  for (const variant of scenario.variants) {
+  for (const variant of variantsOf(scenario)) {
     if (context.signal.aborted && results.length > 0) break;
-    const { load } = scenario;
-    results.push(
-      await runOne(
-        context,
-        {
-          ...scenario,
-          clients: variant.clients ?? scenario.clients,
-          offlineShare: variant.offlineShare ?? scenario.offlineShare,
-          server: {
-            ...scenario.server,
-            policy: variant.policy ?? scenario.server.policy,
-            store: variant.store ?? scenario.server.store,
-          },
-          load:
-            load.mode === 'closed'
-              ? { ...load, window: variant.window ?? load.window }
-              : { ...load, ratePerSec: variant.ratePerSec ?? load.ratePerSec },
-        },
-        variant.name,
-      ),
-    );
+    results.push(await runOne(context, variant.scenario, variant.name));
   }
   return results.length === 1 ? (results[0] as ScenarioResult) : combine(scenario, results);
 }
@@ -162,6 +141,7 @@ async function runOne(
     const rssBytes = server?.rssBytes() ?? null;
     await pool.ask('stopLoad', null);
     await Promise.all(serverEvents);
+    if (!signal.aborted) context.servers.prepareNext();
     progress.phase('settling');
     const quiescence = await quiesce(pool, {
       retransmit: scenario.retransmit,

@@ -28,6 +28,7 @@ import {
 } from './rig.ts';
 import type { OfflineCostScenario } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
+import { serverOrders, wholePageBytes } from './server-yard.ts';
 
 export interface CostRow {
   strategy: PullStrategy;
@@ -61,19 +62,8 @@ export async function runOfflineCost(
   };
   const started = performance.now();
   progress.start(scenario.name, strategies.length);
-  const contentBytes = scenario.messages * scenario.payloadBytes;
-  const wholeBytes = Math.max(1_048_576, contentBytes);
-  const target = await startTarget(context, {
-    ...scenario.server,
-    settings: {
-      pageMaxMessages: Math.max(10_000, scenario.messages),
-      pageMaxBytes: wholeBytes,
-      backpressureMaxBytes: Math.max(4_194_304, 2 * wholeBytes),
-      inboxMaxMessages: Math.max(10_000, scenario.messages),
-      inboxMaxBytes: Math.max(16_777_216, contentBytes),
-      ...scenario.server.settings,
-    },
-  });
+  const wholeBytes = wholePageBytes(scenario);
+  const target = await startTarget(context, serverOrders(scenario)[0]!);
   const table: CostRow[] = [];
   const reports: SwarmReport[] = [];
   const reasons: string[] = [];
@@ -89,6 +79,7 @@ export async function runOfflineCost(
         uidBase: UID_BASE + index * UID_STEP,
         target,
         wholeBytes,
+        isLast: index === strategies.length - 1,
       });
       table.push(...outcome.rows);
       reports.push(outcome.report);
@@ -172,6 +163,7 @@ async function runStrategy(options: {
   uidBase: number;
   target: Awaited<ReturnType<typeof startTarget>>;
   wholeBytes: number;
+  isLast: boolean;
 }): Promise<{ rows: CostRow[]; report: SwarmReport; reasons: string[]; isQuiescent: boolean }> {
   const { context, scenario, strategy, disturbances, uidBase, target } = options;
   const { friends, messages, pageMessages } = scenario;
@@ -199,6 +191,8 @@ async function runStrategy(options: {
       {
         ...base,
         offlineFrom: friends,
+        // A handful of clients: they may look often whether the killed server is back.
+        reconnect: { firstMs: 50, maxMs: 200 },
         friendUids: Array.from({ length: friends }, (_, i) => uidBase + i),
       },
     ],
@@ -236,6 +230,7 @@ async function runStrategy(options: {
       rows.push(row);
       reasons.push(...reasonsOf(row, measure as DrainMeasure, scenario));
     }
+    if (options.isLast && !context.signal.aborted) context.servers.prepareNext();
     const quiescence = await quiesce(pool, {
       retransmit: RETRANSMIT,
       timeoutMs: TIMEOUT_MS,

@@ -20,17 +20,17 @@ import {
   type SwarmReport,
   type SwarmStatus,
 } from '../loadgen/index.ts';
-import type { Pinning } from './environment.ts';
 import type { Progress } from './progress.ts';
 import type { LatencyReport, SeriesPoint } from './result.ts';
 import type { Scenario } from './scenario.ts';
-import { type ServerOrder, ServerProcess } from './server-process.ts';
+import type { ServerOrder, ServerProcess } from './server-process.ts';
+import type { ServerYard } from './server-yard.ts';
 
 /** What all runs of one invocation share. */
 export interface RunContext {
   readonly seed: number;
   readonly workers: number;
-  readonly pinning: Pinning | null;
+  readonly servers: ServerYard;
   /** Somebody else's server, or null for a fresh reference server per run. */
   readonly target: {
     readonly url: string;
@@ -72,7 +72,7 @@ export async function startTarget(
   order: ServerOrder,
 ): Promise<{ server: ServerProcess | null; url: string; jwtKey: string; isInsecure: boolean }> {
   if (context.target !== null) return { server: null, ...context.target };
-  const server = await ServerProcess.start(order, context.pinning);
+  const server = await context.servers.take(order);
   return { server, url: server.url, jwtKey: server.jwtKey, isInsecure: false };
 }
 

@@ -289,3 +289,28 @@ export function readScenarioFile(file: string): Scenario[] | { mistakes: string[
   }
   return mistakes.length > 0 ? { mistakes } : scenarios;
 }
+
+/** A scenario of its own for every variant; the scenario itself, without a name, if it has none. */
+export function variantsOf(
+  scenario: LoadScenario,
+): { name: string | null; scenario: LoadScenario }[] {
+  if (scenario.variants.length === 0) return [{ name: null, scenario }];
+  const { load } = scenario;
+  return scenario.variants.map((variant) => ({
+    name: variant.name,
+    scenario: {
+      ...scenario,
+      clients: variant.clients ?? scenario.clients,
+      offlineShare: variant.offlineShare ?? scenario.offlineShare,
+      server: {
+        ...scenario.server,
+        policy: variant.policy ?? scenario.server.policy,
+        store: variant.store ?? scenario.server.store,
+      },
+      load:
+        load.mode === 'closed'
+          ? { ...load, window: variant.window ?? load.window }
+          : { ...load, ratePerSec: variant.ratePerSec ?? load.ratePerSec },
+    },
+  }));
+}

@@ -9,7 +9,7 @@ const some = Object.fromEntries(SIX.map((packet) => [packet, 0.02]));
 /** Timers short enough that a lost packet is repeated within the run. */
 const fastTimers = (quick: boolean) => ({
   firstMs: 150,
-  maxMs: quick ? 300 : 600,
+  maxMs: quick ? 200 : 600,
   maxAttempts: 20,
 });
 
@@ -20,7 +20,7 @@ const saturationVariants = [
   { name: 'durable w1', policy: 'durable', window: 1 },
 ];
 
-/** `quick` shrinks durations and sizes so that the whole suite ends in about half a minute. */
+/** `quick` shrinks durations and sizes so that the whole suite ends in less than half a minute. */
 export function builtInSuite(options: { quick: boolean; traceFile: string | null }): Scenario[] {
   const { quick } = options;
   const pick = <Value>(full: Value, small: Value): Value => (quick ? small : full);
@@ -30,11 +30,11 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       kind: 'load',
       name: 'online-steady',
       description: 'open loop, Poisson, everybody online',
-      clients: pick(2000, 500),
+      clients: pick(2000, 300),
       load: { mode: 'open', ratePerSec: pick(10_000, 5000) },
-      durationS: pick(15, 1.4),
+      durationS: pick(15, 1.2),
       warmupS: pick(4, 0.5),
-      retransmit: { firstMs: pick(1000, 250), maxMs: pick(1000, 250) },
+      retransmit: { firstMs: pick(1000, 150), maxMs: pick(1000, 150) },
       // A second of load, most of it on code that is not compiled yet, is no latency to judge.
       judged: pick('latency', 'audit'),
     },
@@ -46,7 +46,7 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       load: { mode: 'closed', window: 16 },
       durationS: pick(4, 0.6),
       warmupS: pick(1, 0.2),
-      retransmit: { firstMs: pick(1000, 300), maxMs: pick(1000, 300) },
+      retransmit: { firstMs: pick(1000, 200), maxMs: pick(1000, 200) },
       // Quick: both windows and both policies in two variants.
       variants: pick(saturationVariants, [saturationVariants[0], saturationVariants[3]]),
     },
@@ -94,7 +94,7 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       load: { mode: 'open', ratePerSec: pick(4000, 1500) },
       durationS: pick(8, 1.5),
       warmupS: pick(1, 0.2),
-      retransmit: { firstMs: 500, maxMs: 1000 },
+      retransmit: { firstMs: pick(500, 200), maxMs: pick(1000, 200) },
       clientEvents: [{ atS: pick(3, 0.6), action: 'disconnect' }],
       judged: 'audit',
     },
@@ -104,15 +104,15 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       description: 'the HTTP inbox API with pages of 100',
       users: pick(50, 10),
       messagesPerUser: pick(500, 200),
-      durationS: pick(4, 1),
+      durationS: pick(4, 0.8),
     },
     {
       kind: 'trace',
       name: 'trace',
       description: 'who wrote to whom and when, people offline between their bursts',
       file: options.traceFile,
-      durationS: pick(10, 1.2),
-      messages: pick(20_000, 1200),
+      durationS: pick(10, 1),
+      messages: pick(20_000, 1000),
       retransmit: fast,
       pull: { requestTimeoutMs: 500 },
       judged: 'audit',

@@ -3,7 +3,7 @@ export { auditBooks, type Audit, type Dedupe, type Ledger, MUST_BE_ZERO } from '
 export { nowUs } from './clock.ts';
 export type { DrainMeasure } from './drain-measure.ts';
 export type { LinkFaults } from './link.ts';
-export { endThreads, SwarmPool } from './pool.ts';
+export { endThreads, prepareThreads, SwarmPool } from './pool.ts';
 export { type ProcessSample, sampleProcess } from './process-sampler.ts';
 export { Random } from './random.ts';
 export { isQuantileKnown, LATENCY_MAX_US, type LatencySummary, Recorder } from './recorder.ts';

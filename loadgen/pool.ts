@@ -75,11 +75,11 @@ class Remote {
 /** Threads are kept from one run to the next: their code is compiled and their heap has grown. */
 let threads: Piscina | null = null;
 
-function sharedThreads(): Piscina {
+function sharedThreads(count = 0): Piscina {
   const source = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
   threads ??= new Piscina({
     filename: new URL(source, import.meta.url).href,
-    minThreads: 0,
+    minThreads: count,
     maxThreads: THREADS_MAX,
     idleTimeout: Infinity,
     concurrentTasksPerWorker: 1,
@@ -87,6 +87,11 @@ function sharedThreads(): Piscina {
     resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 8192 },
   });
   return threads;
+}
+
+/** Starts `count` threads ahead of the first pool. */
+export function prepareThreads(count: number): void {
+  sharedThreads(Math.min(count, THREADS_MAX));
 }
 
 const THREADS_MAX = 256;

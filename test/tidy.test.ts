@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   autocannon: ['bench/http-pull-run.ts'],
   'cli-progress': ['bench/progress.ts'],
-  commander: ['bench/main.ts', 'server/main.ts'],
+  commander: ['bench/options.ts', 'server/main.ts'],
   'fast-jwt': ['loadgen/token.ts', 'server/auth.ts'],
   'hdr-histogram-js': ['loadgen/recorder.ts'],
   lmdb: ['server/stores/lmdb-store.ts'],

@@ -1,0 +1,288 @@
+/** The flags of `ackbench bench`, the scenarios they choose, and every mistake in them. */
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { Command } from 'commander';
+import { parseEndpoint } from '../loadgen/index.ts';
+import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
+import type { RunContext } from './rig.ts';
+import { readScenarioFile, type Scenario } from './scenario.ts';
+import { builtInSuite } from './suite.ts';
+import { parseThreshold, type Threshold } from './thresholds.ts';
+import { readTrace } from './trace-file.ts';
+import { parseCount, parseDurationMs } from './units.ts';
+
+export interface BenchOptions {
+  scenarios: Scenario[];
+  seed: number;
+  thresholds: Threshold[];
+  jsonFile: string | null;
+  outDir: string;
+  workers: number | null;
+  retries: number;
+  target: RunContext['target'];
+  progress: boolean;
+}
+
+interface BenchFlags {
+  quick?: boolean;
+  scenario?: string[];
+  list?: boolean;
+  seed?: string;
+  json?: string;
+  out?: string;
+  threshold?: string[];
+  target?: string;
+  jwtKey?: string;
+  insecure?: boolean;
+  allowRemote?: boolean;
+  workers?: string;
+  clients?: string;
+  rate?: string;
+  duration?: string;
+  trace?: string;
+  retries?: string;
+  progress: boolean;
+}
+
+/** Real trace, where there is one; docs/RESULTS.md says how to get it. */
+const TRACE_PLACES = ['data/college-msg.txt.gz', '../shared/data/college-msg.txt.gz'];
+function benchCommand(): Command {
+  const collect = (value: string, all: string[] = []): string[] => [...all, value];
+  return new Command('ackbench bench')
+    .description(
+      'Runs the suite, or the scenarios named, against a fresh reference server each.\n' +
+        'Flags > ACKBENCH_* (ACKBENCH_SEED for --seed …) > default.',
+    )
+    .option('--quick', 'the whole suite in about 25 s: a smoke test, not a measurement')
+    .option('--scenario <name|file...>', 'built-in name, or a YAML/JSON file; may be repeated')
+    .option('--list', 'list the built-in scenarios')
+    .option('--seed <n>', 'seed of every random choice (default: from the clock, printed)')
+    .option('--json <file>', 'write the result to this file too')
+    .option('--out <dir>', 'directory of result files (default results)')
+    .option('--threshold <rule>', "e.g. 'confirm.p99<50ms'; may be repeated", collect)
+    .option('--target <url>', 'measure this server (ws:// or wss://) instead of a fresh one')
+    .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
+    .option('--insecure', 'accept any TLS certificate of the target')
+    .option('--allow-remote', 'allow a target that is not loopback')
+    .option('--workers <n>', 'generator threads (default: one per core that the server leaves)')
+    .option('--clients <n>', 'clients of every load scenario, e.g. 10k')
+    .option('--rate <n>', 'messages per second of every open-loop scenario, e.g. 5k')
+    .option('--duration <time>', 'length of the load of every scenario, e.g. 30s or 5m')
+    .option('--trace <file>', 'message trace for the scenario trace')
+    .option('--retries <n>', 'runs again that were invalid (default 1)')
+    .option('--no-progress', 'no progress on stderr');
+}
+
+/** Flags and environment to options, or all mistakes. */
+export function parseBench(
+  argv: readonly string[],
+): BenchOptions | { mistakes: string[] } | 'done' {
+  const command = benchCommand();
+  const mistakes: string[] = [];
+  command.allowUnknownOption().allowExcessArguments().exitOverride();
+  command.configureOutput({ writeErr: () => {} });
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    if (code === 'commander.helpDisplayed') return 'done';
+    mistakes.push(message.replace(/^error: /, ''));
+  }
+  for (const word of command.args) {
+    mistakes.push(word.startsWith('-') ? `unknown flag ${word}` : `unexpected word ${word}`);
+  }
+  const flags = command.opts<BenchFlags>();
+  const setting = (flag: string | undefined, variable: string): string | undefined =>
+    flag ?? process.env[`ACKBENCH_${variable}`];
+  const number = (
+    text: string | undefined,
+    name: string,
+    options: { parse: (text: string) => number; min: number; max: number },
+  ): number | null => {
+    if (text === undefined) return null;
+    const value = options.parse(text);
+    if (Number.isFinite(value) && value >= options.min && value <= options.max) return value;
+    mistakes.push(`--${name} ${text}: must be between ${options.min} and ${options.max}`);
+    return null;
+  };
+  const wholeNumber = (text: string): number => (/^\d+$/.test(text) ? Number(text) : NaN);
+  const seed = number(setting(flags.seed, 'SEED'), 'seed', {
+    parse: wholeNumber,
+    min: 0,
+    max: 0x7fffffff,
+  });
+  const workers = number(setting(flags.workers, 'WORKERS'), 'workers', {
+    parse: wholeNumber,
+    min: 1,
+    max: 256,
+  });
+  const retries = number(setting(flags.retries, 'RETRIES'), 'retries', {
+    parse: wholeNumber,
+    min: 0,
+    max: 10,
+  });
+  const clients = number(setting(flags.clients, 'CLIENTS'), 'clients', {
+    parse: (text) => Math.round(parseCount(text)),
+    min: 2,
+    max: 1_000_000,
+  });
+  const rate = number(setting(flags.rate, 'RATE'), 'rate', {
+    parse: parseCount,
+    min: 0.001,
+    max: 10_000_000,
+  });
+  const durationMs = number(setting(flags.duration, 'DURATION'), 'duration', {
+    parse: parseDurationMs,
+    min: 100,
+    max: 7 * 86_400_000,
+  });
+  const thresholds: Threshold[] = [];
+  for (const text of flags.threshold ?? []) {
+    const parsed = parseThreshold(text);
+    if (typeof parsed === 'string') mistakes.push(`--threshold: ${parsed}`);
+    else thresholds.push(parsed);
+  }
+  const traceFile = setting(flags.trace, 'TRACE') ?? defaultTrace();
+  if (traceFile !== null && !existsSync(traceFile)) {
+    mistakes.push(`--trace ${traceFile}: no such file`);
+  }
+  const suite = builtInSuite({ quick: flags.quick === true, traceFile });
+  if (flags.list === true && mistakes.length === 0) {
+    for (const { name, description } of suite) {
+      process.stdout.write(`${name.padEnd(18)} ${description}\n`);
+    }
+    return 'done';
+  }
+  const chosen = chooseScenarios(flags.scenario, suite, mistakes);
+  const scenarios = chosen.map((scenario) => override(scenario, { clients, rate, durationMs }));
+  for (const scenario of scenarios) {
+    if (scenario.kind === 'load' && scenario.warmupS >= scenario.durationS) {
+      mistakes.push(`--duration: ${scenario.name} warms up for ${scenario.warmupS} s already`);
+    }
+  }
+  for (const { text, scenario } of thresholds) {
+    if (scenario === null || scenarios.some(({ name }) => name === scenario)) continue;
+    mistakes.push(`--threshold ${text}: no scenario ${scenario} in this run`);
+  }
+  for (const scenario of scenarios) {
+    if (scenario.kind !== 'trace' || scenario.file === null) continue;
+    // A missing --trace was reported above.
+    if (scenario.file === traceFile && !existsSync(traceFile)) continue;
+    try {
+      readTrace(scenario.file, { ...scenario, durationMs: scenario.durationS * 1000 });
+    } catch (error) {
+      mistakes.push(`${scenario.name}: ${(error as Error).message}`);
+    }
+  }
+  const target = parseTarget(
+    {
+      url: setting(flags.target, 'TARGET'),
+      jwtKey: setting(flags.jwtKey, 'JWT_KEY'),
+      isInsecure: flags.insecure === true,
+      allowRemote: flags.allowRemote === true,
+    },
+    mistakes,
+  );
+  const outDir =
+    setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
+  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
+    mistakes.push(`--out ${outDir}: is not a directory`);
+  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
+    mistakes.push(`--out ${outDir}: its parent directory does not exist`);
+  }
+  const jsonFile = flags.json ?? null;
+  if (jsonFile !== null && !existsSync(path.dirname(path.resolve(jsonFile)))) {
+    mistakes.push(`--json ${jsonFile}: its directory does not exist`);
+  } else if (jsonFile !== null && existsSync(jsonFile) && statSync(jsonFile).isDirectory()) {
+    mistakes.push(`--json ${jsonFile}: is a directory`);
+  }
+  if (mistakes.length > 0) return { mistakes };
+  return {
+    scenarios,
+    seed: seed ?? Date.now() % 0x7fffffff,
+    thresholds,
+    jsonFile,
+    outDir,
+    workers,
+    retries: retries ?? 1,
+    target,
+    progress: flags.progress,
+  };
+}
+
+function defaultTrace(): string | null {
+  for (const place of TRACE_PLACES) {
+    const file = path.join(ROOT_DIR, place);
+    if (existsSync(file)) return file;
+  }
+  return null;
+}
+
+function chooseScenarios(
+  wanted: readonly string[] | undefined,
+  suite: readonly Scenario[],
+  mistakes: string[],
+): Scenario[] {
+  if (wanted === undefined) return [...suite];
+  const chosen: Scenario[] = [];
+  for (const word of wanted) {
+    const builtIn = suite.find(({ name }) => name === word);
+    if (builtIn !== undefined) {
+      chosen.push(builtIn);
+    } else if (/[./\\]/.test(word)) {
+      const read = readScenarioFile(word);
+      if ('mistakes' in read) mistakes.push(...read.mistakes);
+      else chosen.push(...read);
+    } else {
+      const names = suite.map(({ name }) => name).join(', ');
+      mistakes.push(`--scenario ${word}: unknown; built in are ${names}; a file needs its ending`);
+    }
+  }
+  return chosen;
+}
+
+/** Flags that change every scenario they apply to. */
+function override(
+  scenario: Scenario,
+  flags: { clients: number | null; rate: number | null; durationMs: number | null },
+): Scenario {
+  const changed = structuredClone(scenario);
+  if (flags.durationMs !== null && changed.kind !== 'offline-cost') {
+    const factor = flags.durationMs / 1000 / changed.durationS;
+    changed.durationS = flags.durationMs / 1000;
+    if (changed.kind === 'load') {
+      changed.warmupS = Math.min(changed.warmupS, changed.durationS / 4);
+      // Events keep their place in the run.
+      for (const event of [...changed.clientEvents, ...changed.serverEvents]) event.atS *= factor;
+    }
+  }
+  if (changed.kind !== 'load') return changed;
+  if (flags.clients !== null) changed.clients = flags.clients;
+  if (flags.rate !== null && changed.load.mode === 'open') changed.load.ratePerSec = flags.rate;
+  return changed;
+}
+
+function parseTarget(
+  wanted: {
+    url: string | undefined;
+    jwtKey: string | undefined;
+    isInsecure: boolean;
+    allowRemote: boolean;
+  },
+  mistakes: string[],
+): RunContext['target'] {
+  const { url, jwtKey, isInsecure } = wanted;
+  if (url === undefined) return null;
+  if (jwtKey === undefined)
+    mistakes.push('--target needs --jwt-key, the HS256 secret of the server');
+  try {
+    const { host } = parseEndpoint(url, { isInsecure });
+    const isLoopback = host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+    if (!isLoopback && !wanted.allowRemote) {
+      mistakes.push(`--target ${url}: not on this machine; add --allow-remote if you may load it`);
+    }
+  } catch (error) {
+    mistakes.push(`--target: ${(error as Error).message}`);
+  }
+  return { url, jwtKey: jwtKey ?? '', isInsecure };
+}
