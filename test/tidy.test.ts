@@ -9,13 +9,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const ROOT = join(import.meta.dirname, '..');
-const ROOMS = ['protocol', 'server', 'loadgen', 'bench'];
+const ROOMS = ['protocol', 'server', 'loadgen', 'sim', 'bench'];
 
 /** Who may know whom, by the door; a room always knows itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   server: ['protocol'],
   loadgen: ['protocol'],
+  sim: ['protocol'],
   bench: ['loadgen'],
 };
 

@@ -1,0 +1,2 @@
+/** The door of sim/: the machines in a seeded, simulated world. */
+export {};
