@@ -14,6 +14,7 @@ import {
   Gateway,
   type GatewayEffect,
   GatewayEffectKind,
+  type GatewayOptions,
   Kind,
   MSG_FLAG_RETRANSMISSION,
   never,
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly expirySweepMs?: number;
   /** How long a drain waits for clients to answer the close frame; default 250. */
   readonly closeGraceMs?: number;
+  /** Makes the gateway; default the protocol's own. For servers with a planted bug. */
+  readonly makeGateway?: (options: GatewayOptions) => Gateway<Peer>;
 }
 
 export interface RunningServer {
@@ -66,7 +69,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const input = new Uint8Array(config.contentMaxBytes + FRAME_SLACK_BYTES);
   const inputView = new DataView(input.buffer);
   const authenticate = createAuthenticator({ algorithm: config.jwtAlgorithm, key: config.jwtKey });
-  const gateway = new Gateway<Peer>({
+  const makeGateway = options.makeGateway ?? ((given) => new Gateway<Peer>(given));
+  const gateway = makeGateway({
     policy: config.policy,
     contentMaxBytes: config.contentMaxBytes,
     pageMaxMessages: config.pageMaxMessages,

@@ -1,0 +1,128 @@
+/**
+ * Every planted bug: what it does, how often, the scenario in which it shows, and the figure of the
+ * ledger that must show it. A bench that passes one of them proves nothing.
+ */
+import type { Ledger } from '../../loadgen/index.ts';
+import * as gateways from './gateways.ts';
+import * as stores from './stores.ts';
+
+export interface Sabotage {
+  readonly name: string;
+  /** What the server does wrong. */
+  readonly does: string;
+  /** Probability per opportunity, unless the command line says otherwise. */
+  readonly rate: number;
+  /** File beside this one, without its ending. */
+  readonly scenario: 'online' | 'offline' | 'saturation';
+  /** Figures that must not be 0; the first one has to be named by an example. */
+  readonly figures: readonly (keyof Ledger)[];
+  readonly makeGateway?: gateways.MakeGateway;
+  readonly wrapStore?: stores.WrapStore;
+}
+
+export const SABOTAGES: readonly Sabotage[] = [
+  {
+    name: 'delete-before-return',
+    does: 'deletes a page before it has arrived (S13)',
+    rate: 1,
+    scenario: 'offline',
+    figures: ['lost', 'falseConfirm'],
+    wrapStore: stores.deletesBeforeReturn,
+  },
+  {
+    name: 'early-ack',
+    does: 'answers before the commit, which fails 1 time in 20',
+    rate: 0.05,
+    scenario: 'offline',
+    figures: ['lost', 'falseConfirm'],
+    wrapStore: stores.acknowledgesEarly,
+  },
+  {
+    name: 'skipped-store',
+    does: 'says stored without storing, 1 row in 100',
+    rate: 0.01,
+    scenario: 'offline',
+    figures: ['lost', 'falseConfirm'],
+    wrapStore: stores.skips,
+  },
+  {
+    name: 'delete-too-much',
+    does: 'deletes a page and the row behind it',
+    rate: 1,
+    scenario: 'offline',
+    figures: ['lost', 'falseConfirm'],
+    wrapStore: stores.deletesTooMuch,
+  },
+  {
+    name: 'resurrect',
+    does: 'a deleted row comes back under a new msgid, 1 page in 10',
+    rate: 0.1,
+    scenario: 'offline',
+    figures: ['duplicated', 'unexpected', 'corrupt'],
+    wrapStore: stores.resurrects,
+  },
+  {
+    name: 'stuck',
+    does: 'goes on counting rows that it deleted, 1 page in 10',
+    rate: 0.1,
+    scenario: 'offline',
+    figures: ['stuck'],
+    wrapStore: stores.miscounts,
+  },
+  {
+    name: 'false-error',
+    does: 'answers inbox-full to a row that it stored, 1 in 100',
+    rate: 0.01,
+    scenario: 'offline',
+    figures: ['phantom'],
+    makeGateway: gateways.callsStoredFailed,
+  },
+  {
+    name: 'lost-dedupe',
+    does: 'pushes a retransmission under a new msgid',
+    rate: 1,
+    scenario: 'online',
+    figures: ['duplicated', 'unexpected', 'corrupt'],
+    makeGateway: gateways.renames,
+  },
+  {
+    name: 'misroute',
+    does: 'pushes 1 message in 500 to the wrong user',
+    rate: 0.002,
+    scenario: 'online',
+    figures: ['misrouted'],
+    makeGateway: gateways.misroutes,
+  },
+  {
+    name: 'corrupt',
+    does: 'flips a bit of 1 content in 500',
+    rate: 0.002,
+    scenario: 'online',
+    figures: ['corrupt'],
+    makeGateway: gateways.corrupts,
+  },
+  {
+    name: 'wrong-confirm',
+    does: 'gives 1 confirmation in 10 to somebody else',
+    rate: 0.1,
+    scenario: 'online',
+    figures: ['falseConfirm'],
+    makeGateway: gateways.confirmsWrongly,
+  },
+  {
+    name: 'one-in-10000',
+    does: 'drops 1 online message in 10,000 and says delivered',
+    rate: 1e-4,
+    scenario: 'saturation',
+    figures: ['lost', 'falseConfirm'],
+    makeGateway: gateways.drops,
+  },
+];
+
+/** The healthy server, by the same road. */
+export const NO_SABOTAGE = 'none';
+
+/** The sabotage of that name, null for the healthy server, undefined for an unknown name. */
+export function sabotageOf(name: string): Sabotage | null | undefined {
+  return name === NO_SABOTAGE ? null : SABOTAGES.find((sabotage) => sabotage.name === name);
+}
