@@ -452,7 +452,9 @@ export class Gateway<Handle = unknown> {
 
   private takeCredit(session: Session<Handle>, nowMs: number): boolean {
     const { packetsPerSec, packetsBurst } = this.options;
-    const earned = ((nowMs - session.creditAtMs) * packetsPerSec) / 1000;
+    // Wall clocks are set back; nobody may be punished for that.
+    const elapsedMs = Math.max(0, nowMs - session.creditAtMs);
+    const earned = (elapsedMs * packetsPerSec) / 1000;
     session.credit = Math.min(packetsBurst, session.credit + earned) - 1;
     session.creditAtMs = nowMs;
     return session.credit >= 0;

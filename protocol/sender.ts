@@ -91,6 +91,13 @@ class Conversation {
     this.waitingCount++;
   }
 
+  /** Takes everything before `seq` as settled. */
+  skipTo(seq: number): void {
+    if (this.waitingCount === 0) this.firstSeq = Math.max(this.firstSeq, seq);
+    else while (this.firstSeq + this.line.length < seq) this.line.push(null);
+    this.nextSeq = Math.max(this.nextSeq, seq);
+  }
+
   remove(seq: number): void {
     const { line } = this;
     line[seq - this.firstSeq] = null;
@@ -186,21 +193,34 @@ export class Sender {
     out: ClientEffects,
   ): number {
     if (this.inflightCount >= this.inflightMax) return 0;
-    const conversation = this.expect(receiver);
-    const entry = this.free.pop() ?? new Waiting();
-    entry.receiver = receiver;
-    entry.seq = conversation.nextSeq++;
-    entry.msgType = msgType;
-    entry.content = content;
-    entry.tag = tag;
-    entry.submittedAtMs = nowMs;
-    entry.attempts = 0;
-    entry.transmissions = 0;
-    entry.accepted = false;
-    conversation.append(entry);
-    this.inflightCount++;
+    const entry = this.enter(receiver, msgType, content, tag, nowMs);
     this.transmit(entry, nowMs, out);
     return entry.seq;
+  }
+
+  /**
+   * Puts a message back that a log of the client's kept: after a crash, before `onConnect`, in the
+   * order of submission. It may have been transmitted before, so no error to it is definite and its
+   * msg:R says "again". Sequences go on after the largest that was resumed or `submitted` before.
+   */
+  resume(
+    receiver: number,
+    seq: number,
+    message: { readonly msgType: number; readonly content: Uint8Array; readonly tag: number },
+    nowMs: number,
+    out: ClientEffects,
+  ): void {
+    const conversation = this.expect(receiver);
+    assert(seq >= conversation.nextSeq, 'messages are resumed in the order of submission');
+    conversation.skipTo(seq);
+    const entry = this.enter(receiver, message.msgType, message.content, message.tag, nowMs);
+    entry.transmissions = 1;
+    this.transmit(entry, nowMs, out);
+  }
+
+  /** Sequences of `receiver` go on after `seq`: those up to it were submitted before a crash. */
+  resumeAfter(receiver: number, seq: number): void {
+    this.expect(receiver).skipTo(seq + 1);
   }
 
   /** Makes the state of a conversation before its first message, so that no message pays for it. */
@@ -285,6 +305,30 @@ export class Sender {
         this.retransmit(list.head, nowMs, out);
       }
     }
+  }
+
+  /** A new entry at the end of its conversation. */
+  private enter(
+    receiver: number,
+    msgType: number,
+    content: Uint8Array,
+    tag: number,
+    nowMs: number,
+  ): Waiting {
+    const conversation = this.expect(receiver);
+    const entry = this.free.pop() ?? new Waiting();
+    entry.receiver = receiver;
+    entry.seq = conversation.nextSeq++;
+    entry.msgType = msgType;
+    entry.content = content;
+    entry.tag = tag;
+    entry.submittedAtMs = nowMs;
+    entry.attempts = 0;
+    entry.transmissions = 0;
+    entry.accepted = false;
+    conversation.append(entry);
+    this.inflightCount++;
+    return entry;
   }
 
   private find(packet: Packet): Waiting | undefined {

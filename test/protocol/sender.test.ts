@@ -323,4 +323,55 @@ test('stops when time goes back', () => {
   assert.throws(() => ackN({}, 99), /time does not go back/);
 });
 
+// After a crash, from a log
+
+function resumed(seqs: readonly number[]) {
+  const driver = senderOf();
+  for (const seq of seqs) {
+    const message = { msgType: 1, content: bytesOf(`m${seq}`), tag: seq };
+    driver.sender.resume(2, seq, message, 0, driver.out);
+  }
+  return { ...driver, lines: drainClient(driver.out) };
+}
+
+test('sends what a log kept once there is a session, as a repeat and in order', () => {
+  const { connect, lines, sender } = resumed([2, 5]);
+  assert.equal(lines, []);
+  assert.is(sender.inflight, 2);
+  assert.equal(connect(), ['send msg:R 2 7:2 "m2" again', 'send msg:R 2 7:5 "m5" again']);
+});
+
+test('goes on after the last sequence of a log', () => {
+  const { connect, submit, sender } = resumed([2]);
+  sender.resumeAfter(2, 4);
+  sender.resumeAfter(3, 9);
+  connect();
+  assert.equal(submit(2, 'a'), ['send msg:R 2 7:5 "a"']);
+  assert.equal(submit(3, 'b'), ['send msg:R 3 7:10 "b"']);
+  assert.is(sender.submittedTo(2), 5);
+});
+
+test('settles a resumed message, and forgets those between', () => {
+  const { connect, ackN, submit, sender } = resumed([1, 3]);
+  connect();
+  assert.equal(ackN({ seq: 2 }), []);
+  assert.equal(ackN({ seq: 3 }), ['settled 2 7:3 tag 3 delivered after 2']);
+  assert.equal(ackN({ seq: 1 }), ['settled 2 7:1 tag 1 delivered after 2']);
+  assert.is(sender.inflight, 0);
+  assert.equal(submit(2, 'a'), ['send msg:R 2 7:4 "a"']);
+});
+
+test('takes no error to a resumed message as its own: an earlier transmission may have arrived', () => {
+  const { connect, msgA, sender } = resumed([1]);
+  connect();
+  assert.equal(msgA({ status: Status.InboxFull }), []);
+  assert.is(sender.inflight, 1);
+});
+
+test('refuses to resume a message that comes before another', () => {
+  const { sender, out } = resumed([4]);
+  const message = { msgType: 1, content: NO_CONTENT, tag: 0 };
+  assert.throws(() => sender.resume(2, 4, message, 0, out), /order of submission/);
+});
+
 test.run();

@@ -1,0 +1,260 @@
+/**
+ * UserPart: one user's Client, driven input by input, and the books that an observer keeps of it.
+ *
+ * Books are sets of messages as bit masks (bit i = message i of the world), so that an invariant is
+ * a few operations on integers. They belong to the part: a crash does not touch them.
+ *
+ * Time stands still at 0 ms. A timer fires by `fire…`: the deadline of the head of one attempt list
+ * (or of the request) is set to 0 and the machine asked. Within a list deadlines are in order of
+ * arming, so no other message of that list can be due before its head; across lists, and against
+ * everything else that happens, every order is possible here, which is more than real timers do.
+ */
+import {
+  assert,
+  Client,
+  type ClientEffect,
+  ClientEffectKind,
+  type ClientEffects,
+  createClientEffects,
+  DEFAULT_RETRANSMIT,
+  never,
+  Outcome,
+  Packet,
+} from '../protocol/index.ts';
+import type { SmallMessage, SmallWorldOptions } from './small-world-options.ts';
+import { textOf } from './small-world-snapshot.ts';
+
+const EPOCH = 1;
+const NOW_MS = 0;
+
+/** Flags of `UserPart.wrongs`: what no user may ever see. */
+export const Wrong = {
+  DeliveredTwice: 1,
+  WrongUser: 2,
+  SettledTwice: 4,
+  GaveUp: 8,
+  BadPacket: 16,
+} as const;
+
+/** What the search must see and set inside of the machines, whose fields are private to TypeScript. */
+interface Inside {
+  readonly sender: {
+    readonly connected: boolean;
+    readonly lists: readonly { readonly head: { deadlineMs: number } | null }[];
+  };
+  readonly puller: { request: number; readonly waits: number; deadlineMs: number };
+}
+
+/** Written to by one input, drained before the next; never a part of a state. */
+const out: ClientEffects = createClientEffects();
+
+export class UserPart {
+  readonly uid: number;
+  readonly machine: Client;
+  attempted = 0;
+  accepted = 0;
+  confirmed = 0;
+  confirmedStored = 0;
+  failed = 0;
+  delivered = 0;
+  wrongs = 0;
+  private readonly messages: readonly SmallMessage[];
+
+  constructor(uid: number, options: SmallWorldOptions) {
+    this.uid = uid;
+    this.messages = Object.freeze(options.messages.slice());
+    const { strategy, order } = options;
+    const friends = Object.freeze(Array.from({ length: options.users }, (_, i) => i + 1));
+    this.machine = options.makeClient({
+      sender: {
+        epoch: EPOCH,
+        timers: { ...DEFAULT_RETRANSMIT, jitter: 0 },
+        inflightMax: options.messages.length,
+        jitterSeed: uid,
+      },
+      puller: Object.freeze({
+        strategy,
+        order,
+        pageMessages: 1,
+        pageBytes: 1000,
+        wholeMessages: 100,
+        wholeBytes: 1000,
+        friends,
+        requestTimeoutMs: 1,
+      }),
+    });
+  }
+
+  /** Messages that left the queue, or never came into it, are not in it. */
+  get waiting(): number {
+    return this.attempted & ~(this.confirmed | this.confirmedStored | this.failed);
+  }
+
+  /** Index of the message that this user submits next, -1 when there is none. */
+  nextMessage(): number {
+    return this.messages.findIndex(
+      ({ from }, index) => from === this.uid && (this.attempted & (1 << index)) === 0,
+    );
+  }
+
+  /** Attempt lists in which a message waits for its deadline. */
+  armedLists(): number[] {
+    const { connected, lists } = this.inside().sender;
+    if (!connected) return [];
+    return lists.flatMap(({ head }, list) => (head === null ? [] : [list]));
+  }
+
+  isRequestArmed(): boolean {
+    return this.inside().puller.deadlineMs !== Infinity;
+  }
+
+  submit(): Packet[] {
+    const index = this.nextMessage();
+    const message = this.messages[index];
+    assert(message !== undefined, 'there is a message to submit');
+    this.attempted |= 1 << index;
+    const content = Uint8Array.of(index);
+    const { sender } = this.machine;
+    const seq = sender.submit(message.to, 1, content, index, NOW_MS, out);
+    assert(seq === this.seqOf(index), 'sequences are dense from 1');
+    return this.drain();
+  }
+
+  connect(): Packet[] {
+    this.machine.onConnect(NOW_MS, out);
+    return this.drain();
+  }
+
+  disconnect(): void {
+    this.machine.onDisconnect();
+  }
+
+  crash(): void {
+    this.machine.onCrash();
+  }
+
+  pull(): Packet[] {
+    this.machine.puller.start(NOW_MS, out);
+    return this.drain();
+  }
+
+  receive(packet: Packet): Packet[] {
+    if (!this.machine.onPacket(packet, NOW_MS, out)) this.wrongs |= Wrong.BadPacket;
+    return this.drain();
+  }
+
+  /** The deadline of the first message of `list` has come. */
+  fireList(list: number): Packet[] {
+    const head = this.inside().sender.lists[list]?.head;
+    assert(head !== null && head !== undefined, 'the list is armed');
+    head.deadlineMs = NOW_MS;
+    this.machine.onDeadline(NOW_MS, out);
+    return this.drain();
+  }
+
+  fireRequest(): Packet[] {
+    this.inside().puller.deadlineMs = NOW_MS;
+    this.machine.onDeadline(NOW_MS, out);
+    return this.drain();
+  }
+
+  /**
+   * Renames requests so that states stay finite: 1 is the newest, whatever came before is 0. `packets`
+   * are those that the last input sent. True when earlier packets with request 1 are stale now.
+   *
+   * Sound, because a client only compares an answer's number with its newest, and only while it
+   * waits; numbers never come back.
+   */
+  renameRequests(packets: readonly Packet[]): boolean {
+    const { puller } = this.inside();
+    const newest = puller.request;
+    if (newest <= 1) return newest === 1 && puller.waits === 0;
+    for (const packet of packets) packet.request = packet.request === newest ? 1 : 0;
+    puller.request = 1;
+    return true;
+  }
+
+  text(): string {
+    return textOf(this);
+  }
+
+  private drain(): Packet[] {
+    const packets: Packet[] = [];
+    for (let i = 0; i < out.length; i++) this.perform(out.at(i), packets);
+    out.clear();
+    return packets;
+  }
+
+  private perform(effect: ClientEffect, packets: Packet[]): void {
+    switch (effect.kind) {
+      case ClientEffectKind.Send:
+        packets.push(Object.assign(new Packet(), effect.packet));
+        return;
+      case ClientEffectKind.Deliver:
+        this.deliver(effect);
+        return;
+      case ClientEffectKind.Accepted:
+        this.accepted |= 1 << effect.tag;
+        return;
+      case ClientEffectKind.Settled:
+        this.settle(effect);
+        return;
+      case ClientEffectKind.Repeat:
+      case ClientEffectKind.Drained:
+      case ClientEffectKind.Kicked: // the connection that brought it is one that the user left
+        return;
+      default:
+        never(effect.kind, 'client effect');
+    }
+  }
+
+  private deliver(effect: ClientEffect): void {
+    const index = effect.content[0] ?? -1;
+    const message = this.messages[index];
+    const isMine =
+      message !== undefined &&
+      message.to === this.uid &&
+      message.from === effect.uid &&
+      effect.epoch === EPOCH &&
+      effect.seq === this.seqOf(index);
+    if (!isMine) {
+      this.wrongs |= Wrong.WrongUser;
+      return;
+    }
+    if ((this.delivered & (1 << index)) !== 0) this.wrongs |= Wrong.DeliveredTwice;
+    this.delivered |= 1 << index;
+  }
+
+  private settle(effect: ClientEffect): void {
+    const bit = 1 << effect.tag;
+    if (((this.confirmed | this.confirmedStored | this.failed) & bit) !== 0) {
+      this.wrongs |= Wrong.SettledTwice;
+    }
+    switch (effect.outcome) {
+      case Outcome.Delivered:
+        this.confirmed |= bit;
+        return;
+      case Outcome.Stored:
+        this.confirmedStored |= bit;
+        return;
+      case Outcome.Failed:
+        this.failed |= bit;
+        return;
+      case Outcome.GaveUp:
+        this.wrongs |= Wrong.GaveUp;
+        return;
+      default:
+        never(effect.outcome, 'outcome');
+    }
+  }
+
+  /** Message `index` is the seq-th from its sender to its receiver. */
+  private seqOf(index: number): number {
+    const { from, to } = this.messages[index] as SmallMessage;
+    return this.messages.slice(0, index + 1).filter((m) => m.from === from && m.to === to).length;
+  }
+
+  private inside(): Inside {
+    return this.machine as unknown as Inside;
+  }
+}
