@@ -257,6 +257,8 @@ export class ClientSocket {
       if (this.restLength === 0) this.rest = null;
     }
     if (this.state === State.Open) this.listener.onReadEnd();
+    // What a socket had reserved when it died in this read would leave through the next one.
+    else hub.writeLength = 0;
   }
 
   private keep(bytes: Buffer, from: number, to: number): void {

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SocketHub } from '../../loadgen/socket.ts';
+import { type ClientSocket, SocketHub } from '../../loadgen/socket.ts';
 import {
   connectTo,
   echo,
@@ -107,6 +107,36 @@ test('destroy and reset end the connection without a close frame', async () => {
         assert.is(atServer, 1006);
       },
     );
+  }
+});
+
+test('what a socket had reserved when it died in a read does not leave through another', async () => {
+  const ends = {
+    destroy: (client: ClientSocket) => client.destroy(),
+    reset: (client: ClientSocket) => client.reset(),
+    close: (client: ClientSocket) => client.close(1000),
+    'a close frame of the server': () => {},
+  };
+  for (const [how, end] of Object.entries(ends)) {
+    const hub = new SocketHub();
+    const bytes = [frame(First.Binary, 'a message'), frame(First.Close, Buffer.from([0x03, 0xe8]))];
+    await withRawServer(saying(...bytes), async (dyingPort) => {
+      await withWsServer(echo, async (port) => {
+        const other = connectTo(port, { hub });
+        await other.ear.opened();
+        const dying = connectTo(dyingPort, { hub });
+        dying.ear.onEach = () => {
+          hub.write.set(Buffer.from('leaked'), dying.client.reserve(6));
+          end(dying.client);
+        };
+        await dying.ear.received(1);
+        say(other.client, hub, Buffer.from('own'));
+        await other.ear.received(1);
+        assert.is(String(other.ear.messages[0]), 'own', how);
+        dying.client.destroy();
+        other.client.destroy();
+      });
+    });
   }
 });
 
