@@ -16,6 +16,7 @@ import {
   epochOf,
   hashOf,
   mergeReports,
+  proofReason,
   quiesce,
   retransmitOf,
   type RunContext,
@@ -113,6 +114,11 @@ export async function runHttpPull(
     if (verdict === 'pass' && (!quiescence.reached || signal.aborted)) {
       verdict = 'unknown';
       reasons.push(signal.aborted ? 'interrupted' : quiescence.reason);
+    }
+    const unproven = proofReason(ledger);
+    if (verdict === 'pass' && unproven !== null) {
+      verdict = 'unknown';
+      reasons.push(unproven);
     }
     const cpuUs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
     const rows = figures.requests * Math.min(scenario.pageMessages, messages);

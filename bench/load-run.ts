@@ -12,6 +12,7 @@ import {
   hashOf,
   mergeReports,
   pause,
+  proofReason,
   quiesce,
   retransmitOf,
   type RunContext,
@@ -330,9 +331,10 @@ function judge(input: JudgeInput): ScenarioResult {
     verdict = 'unknown';
     reasons.push(input.quiescence.reason);
   }
-  if (verdict === 'pass' && audit.ledger.attempted === 0) {
+  const unproven = proofReason(audit.ledger);
+  if (verdict === 'pass' && unproven !== null) {
     verdict = 'unknown';
-    reasons.push('no message was sent: nothing was proven');
+    reasons.push(unproven);
   }
   const isInterrupted = input.context.signal.aborted;
   if (isInterrupted) {

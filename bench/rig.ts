@@ -10,6 +10,7 @@ import {
   KINDS,
   LATENCIES,
   type LatencySummary,
+  type Ledger,
   MUST_BE_ZERO,
   Order,
   Recorder,
@@ -343,6 +344,12 @@ export function auditReasons(audit: Audit, quiescence: { reached: boolean }): st
   }
   for (const violation of audit.violations) reasons.push(`conservation violated: ${violation}`);
   return reasons;
+}
+
+/** Why an audit without a finding proves nothing; null when it proves something. */
+export function proofReason({ attempted, accepted }: Ledger): string | null {
+  if (accepted > 0) return null;
+  return `no message was ${attempted === 0 ? 'sent' : 'accepted'}: nothing was proven`;
 }
 
 /** Samples of all workers, second by second. */

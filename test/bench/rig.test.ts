@@ -7,6 +7,7 @@ import {
   auditReasons,
   hashOf,
   pause,
+  proofReason,
   SeriesCollector,
   sliceConfig,
   swarmBase,
@@ -65,6 +66,13 @@ test('a broken conservation law is a reason', () => {
   assert.equal(auditReasons({ ...auditBooks([]), violations }, CALM), [
     'conservation violated: set(Wire) = set(Del): 1->2 epoch 1',
   ]);
+});
+
+test('an audit without a finding proves something only of messages that were accepted', () => {
+  assert.is(proofReason(ledgerOf({ attempted: 2, accepted: 1 })), null);
+  assert.is(proofReason(ledgerOf({})), 'no message was sent: nothing was proven');
+  const refused = ledgerOf({ attempted: 5, failed: 3, info: 2, unknown: 2 });
+  assert.is(proofReason(refused), 'no message was accepted: nothing was proven');
 });
 
 test('the worst verdict wins: pass, invalid, unknown, fail', () => {
