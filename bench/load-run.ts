@@ -3,6 +3,7 @@
  * quiesce, audit, judge.
  */
 import { nowUs, type SwarmConfig, SwarmPool, type SwarmReport } from '../loadgen/index.ts';
+import { type ChaosReport, ChaosRun } from './chaos.ts';
 import { gateReason, judgeGates } from './gates.ts';
 import type { ScenarioResult, Verdict } from './result.ts';
 import {
@@ -82,10 +83,11 @@ async function runOne(
   const target = await startTarget(context, scenario.server);
   const { server } = target;
   const series = new SeriesCollector();
+  const chaos = isLoad ? await prepareChaos(context, scenario, target, seed) : null;
   const users = trace?.people ?? (scenario as LoadScenario).clients;
   const config: SwarmConfig = {
     ...swarmBase({
-      target,
+      target: { ...target, url: chaos?.url ?? target.url },
       seed,
       uidBase: UID_BASE,
       epoch: epochOf(context),
@@ -105,20 +107,24 @@ async function runOne(
       receivers: scenario.receivers,
       inflightMax: scenario.inflightMax,
       crashOnPage: scenario.crashOnPage,
-      events: scenario.clientEvents.map(({ atS, action, share, forMs }) => ({
-        atMs: atS * 1000,
-        action,
-        share,
-        forMs,
-      })),
+      events: [
+        ...scenario.clientEvents.map(({ atS, ...event }) => ({ atMs: atS * 1000, ...event })),
+        ...(chaos?.clientEvents ?? []),
+      ],
     }),
   };
   let startMs = 0;
+  let sent = 0;
   const pool = new SwarmPool(sliceConfig(config, context.workers), {
     onSecond: (_worker, sample) => {
       const point = series.add(sample);
+      sent += sample.sent;
       const rate = `${formatCount(point.confirmedPerSec)} confirmed/s`;
-      progress.update(sample.second, `${rate}, p99 ${formatUs(point.confirmUsP99)}`);
+      const faults = chaos === null ? '' : `, ${formatCount(chaos.faultsSoFar)} faults`;
+      progress.update(
+        sample.second,
+        `${rate}, p99 ${formatUs(point.confirmUsP99)}, ${formatCount(sent)} messages${faults}`,
+      );
     },
     onAtPage() {},
   });
@@ -132,6 +138,8 @@ async function runOne(
 
     const serverEvents =
       isLoad && server !== null ? runServerEvents(scenario, server, waitUntil, signal) : [];
+    const disturbed = chaos?.run(startMs, signal);
+    disturbed?.catch(() => {}); // told where it is awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
     const cpuBefore = server?.cpuUs() ?? null;
@@ -141,7 +149,7 @@ async function runOne(
     const cpuAfter = server?.cpuUs() ?? null;
     const rssBytes = server?.rssBytes() ?? null;
     await pool.ask('stopLoad', null);
-    await Promise.all(serverEvents);
+    await Promise.all([...serverEvents, disturbed]);
     if (!signal.aborted) context.servers.prepareNext();
     progress.phase('settling');
     const quiescence = await quiesce(pool, {
@@ -170,12 +178,38 @@ async function runOne(
       peakRssBytes: server?.peakRssBytes ?? null,
     });
     if (recovered !== null) result.extra['recovery'] = recovered;
+    if (chaos !== null) addChaos(result, await chaos.report(reports));
     progress.end(summaryLine(result, label));
     return result;
   } finally {
     await pool.close();
+    await chaos?.close();
     await server?.stop();
   }
+}
+
+/** As `ChaosRun.prepare`; a server whose proxy does not start is ended. */
+async function prepareChaos(
+  context: RunContext,
+  scenario: LoadScenario,
+  target: { url: string; isInsecure: boolean; server: ServerProcess | null },
+  seed: number,
+): Promise<ChaosRun | null> {
+  try {
+    const { pinning } = context.servers;
+    return await ChaosRun.prepare({ scenario, seed, target, pinning });
+  } catch (error) {
+    await target.server?.stop();
+    throw error;
+  }
+}
+
+/** A fault that was planned and never happened proves nothing: such a run is invalid. */
+function addChaos(result: ScenarioResult, chaos: ChaosReport): void {
+  result.extra['chaos'] = chaos;
+  if (chaos.never.length === 0) return;
+  result.reasons.push(`planned, but never happened: ${chaos.never.join(', ')}`);
+  if (result.verdict === 'pass') result.verdict = 'invalid';
 }
 
 /** kill: SIGKILL, and a restart on the same data after forMs. pause: SIGSTOP for forMs. */

@@ -6,6 +6,7 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, prepareThreads } from '../loadgen/index.ts';
+import { touchesServer } from './chaos.ts';
 import { doctor } from './doctor.ts';
 import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './environment.ts';
 import { runHttpPull } from './http-pull-run.ts';
@@ -182,7 +183,7 @@ function isUnfit(error: unknown): boolean {
 
 function skipReason(scenario: Scenario, isRemote: boolean): string | null {
   if (!isRemote) return null;
-  if (scenario.kind === 'load' && scenario.serverEvents.length > 0) {
+  if (scenario.kind === 'load' && touchesServer(scenario)) {
     return 'it kills or pauses the server, which is not ours to do at a --target';
   }
   return null;

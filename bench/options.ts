@@ -6,7 +6,7 @@ import { parseEndpoint } from '../loadgen/index.ts';
 import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
 import type { RunContext } from './rig.ts';
 import { readScenarioFile, type Scenario } from './scenario.ts';
-import { builtInSuite } from './suite.ts';
+import { builtInSuite, extraScenarios } from './suite.ts';
 import { parseThreshold, type Threshold } from './thresholds.ts';
 import { readTrace } from './trace-file.ts';
 import { parseCount, parseDurationMs } from './units.ts';
@@ -147,13 +147,12 @@ export function parseBench(
     mistakes.push(`--trace ${traceFile}: no such file`);
   }
   const suite = builtInSuite({ quick: flags.quick === true, traceFile });
+  const extra = extraScenarios({ quick: flags.quick === true });
   if (flags.list === true && mistakes.length === 0) {
-    for (const { name, description } of suite) {
-      process.stdout.write(`${name.padEnd(18)} ${description}\n`);
-    }
+    listScenarios(suite, extra);
     return 'done';
   }
-  const chosen = chooseScenarios(flags.scenario, suite, mistakes);
+  const chosen = chooseScenarios(flags.scenario, { suite, extra }, mistakes);
   const scenarios = chosen.map((scenario) => override(scenario, { clients, rate, durationMs }));
   for (const scenario of scenarios) {
     if (scenario.kind === 'load' && scenario.warmupS >= scenario.durationS) {
@@ -218,15 +217,23 @@ function defaultTrace(): string | null {
   return null;
 }
 
+function listScenarios(suite: readonly Scenario[], extra: readonly Scenario[]): void {
+  const line = ({ name, description }: Scenario): string => `${name.padEnd(18)} ${description}\n`;
+  process.stdout.write(suite.map(line).join(''));
+  process.stdout.write(`\nNot in the suite, only by --scenario:\n${extra.map(line).join('')}`);
+}
+
+/** What was named; the suite when nothing was. */
 function chooseScenarios(
   wanted: readonly string[] | undefined,
-  suite: readonly Scenario[],
+  builtIns: { suite: readonly Scenario[]; extra: readonly Scenario[] },
   mistakes: string[],
 ): Scenario[] {
-  if (wanted === undefined) return [...suite];
+  if (wanted === undefined) return [...builtIns.suite];
+  const known = [...builtIns.suite, ...builtIns.extra];
   const chosen: Scenario[] = [];
   for (const word of wanted) {
-    const builtIn = suite.find(({ name }) => name === word);
+    const builtIn = known.find(({ name }) => name === word);
     if (builtIn !== undefined) {
       chosen.push(builtIn);
     } else if (/[./\\]/.test(word)) {
@@ -234,7 +241,7 @@ function chooseScenarios(
       if ('mistakes' in read) mistakes.push(...read.mistakes);
       else chosen.push(...read);
     } else {
-      const names = suite.map(({ name }) => name).join(', ');
+      const names = known.map(({ name }) => name).join(', ');
       mistakes.push(`--scenario ${word}: unknown; built in are ${names}; a file needs its ending`);
     }
   }
@@ -254,6 +261,9 @@ function override(
       changed.warmupS = Math.min(changed.warmupS, changed.durationS / 4);
       // Events keep their place in the run.
       for (const event of [...changed.clientEvents, ...changed.serverEvents]) event.atS *= factor;
+      // Random faults come as often as before, for as long as the load lasts.
+      const { chaos } = changed;
+      if (chaos !== null) chaos.quietS = Math.min(chaos.quietS, changed.durationS / 4);
     }
   }
   if (changed.kind !== 'load') return changed;

@@ -14,6 +14,7 @@ import {
   PullStrategy,
   ReceiverChoice,
 } from '../loadgen/index.ts';
+import { LINK_ACTIONS } from './frame-proxy.ts';
 import { parseThreshold } from './thresholds.ts';
 
 const share = z.number().min(0).max(1);
@@ -103,6 +104,53 @@ const Faults = z.strictObject({
     .optional(),
 });
 
+/** Fixed, or drawn uniformly from a range. */
+const forMs = z.union([z.number().min(0).max(60_000), range]).default([100, 1000]);
+/** Mean time between two of the kind, over the whole load. */
+const everyS = z.number().min(0.05).max(86_400);
+
+/** Faults at random instants for the whole length of the load, however long it is. */
+const Chaos = z.strictObject({
+  /** The end of the load that is left in peace. */
+  quietS: z.number().min(0).default(1),
+  server: z.array(z.strictObject({ action: z.enum(['kill', 'pause']), everyS, forMs })).default([]),
+  network: z
+    .array(
+      z.strictObject({
+        action: z.enum(LINK_ACTIONS),
+        everyS,
+        share: share.default(0.05),
+        forMs,
+        bytesPerSec: whole(100, 1_000_000_000).default(10_000),
+      }),
+    )
+    .default([]),
+  clients: z
+    .array(
+      z.strictObject({
+        action: z.enum(['crash', 'disconnect', 'half-open', 'slow-read']),
+        everyS,
+        share: share.default(0.05),
+        forMs,
+      }),
+    )
+    .default([]),
+  /** What the proxy does to packets. */
+  packets: Faults.extend({
+    truncate: perPacket.optional(),
+    rules: z
+      .array(
+        z.strictObject({
+          packet: packetName,
+          nth: whole(1, 1_000_000_000),
+          action: z.enum(['drop', 'duplicate', 'delay', 'truncate']),
+        }),
+      )
+      .optional(),
+  }).default({}),
+});
+export type Chaos = z.infer<typeof Chaos>;
+
 const ClientEvents = z
   .array(
     z.strictObject({
@@ -168,6 +216,7 @@ const loadShape = {
     .default(null),
   clientEvents: ClientEvents,
   serverEvents: ServerEvents,
+  chaos: Chaos.nullable().default(null),
 };
 
 const LoadScenario = z.strictObject({
@@ -231,6 +280,17 @@ export const Scenario = z
         code: 'custom',
         path: ['warmupS'],
         message: 'must be shorter than durationS, which includes it',
+      });
+    }
+    if (
+      scenario.kind === 'load' &&
+      scenario.chaos !== null &&
+      scenario.chaos.quietS >= scenario.durationS
+    ) {
+      context.addIssue({
+        code: 'custom',
+        path: ['chaos', 'quietS'],
+        message: 'must be shorter than durationS, or no fault ever happens',
       });
     }
     for (const events of ['clientEvents', 'serverEvents'] as const) {

@@ -51,7 +51,7 @@ export function wholePageBytes(scenario: { messages: number; payloadBytes: numbe
 }
 
 export class ServerYard {
-  private readonly pinning: Pinning | null;
+  readonly pinning: Pinning | null;
   private upcoming: ServerOrder[];
   private prepared: { order: string; server: Promise<ServerProcess> } | null = null;
 

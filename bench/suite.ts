@@ -1,4 +1,7 @@
-/** The built-in suite: eight scenarios, in a default and a quick form. */
+/**
+ * The built-in scenarios, in a default and a quick form: the suite of eight, and the extra ones that
+ * run only when they are named.
+ */
 import { PullStrategy } from '../loadgen/index.ts';
 import { parseScenario, type Scenario } from './scenario.ts';
 
@@ -118,9 +121,91 @@ export function builtInSuite(options: { quick: boolean; traceFile: string | null
       judged: 'audit',
     },
   ];
-  return raw.map((value) => {
-    const scenario = parseScenario(value, 'built-in suite');
-    if ('mistakes' in scenario) throw new Error(scenario.mistakes.join('\n'));
-    return scenario;
-  });
+  return raw.map(parseBuiltIn);
+}
+
+function parseBuiltIn(value: unknown): Scenario {
+  const scenario = parseScenario(value, 'built-in suite');
+  if ('mistakes' in scenario) throw new Error(scenario.mistakes.join('\n'));
+  return scenario;
+}
+
+/** Built in, but no part of the suite. */
+export function extraScenarios(options: { quick: boolean }): Scenario[] {
+  const { quick } = options;
+  const pick = <Value>(full: Value, small: Value): Value => (quick ? small : full);
+  const every = (full: number, small: number): number => pick(full, small);
+  const six = (p: number) => Object.fromEntries(SIX.map((packet) => [packet, p]));
+  const inbox = (p: number) =>
+    Object.fromEntries(['pull:R', 'pull:A', 'done:R', 'done:A'].map((packet) => [packet, p]));
+  const common = {
+    kind: 'load',
+    clients: pick(400, 120),
+    load: { mode: 'open', ratePerSec: pick(10_000, 1500) },
+    durationS: pick(60, 3),
+    warmupS: pick(2, 0.3),
+    payloadBytes: [64, 256],
+    // A message must outlast every fault: more than a minute online, however long it is away.
+    retransmit: { firstMs: pick(400, 250), maxMs: pick(1000, 400), maxAttempts: 100 },
+    pull: { pageMessages: 50, requestTimeoutMs: pick(1000, 400) },
+    connectRatePerSec: 2000,
+    quiesceTimeoutS: 60,
+    churn: pick({ onlineS: 20, offlineS: 4 }, { onlineS: 2, offlineS: 0.5 }),
+    crashOnPage: { probability: pick(0.02, 0.1), maxPerClient: 1000 },
+    chaos: {
+      quietS: pick(2, 0.4),
+      server: [
+        { action: 'kill', everyS: every(10, 1.5), forMs: [50, pick(600, 200)] },
+        { action: 'pause', everyS: every(8, 1), forMs: [50, pick(500, 150)] },
+      ],
+      network: [
+        { action: 'reset', everyS: every(2, 0.3) },
+        { action: 'tear', everyS: every(2, 0.3) },
+        { action: 'half-open', everyS: every(4, 0.6), share: 0.02, forMs: [200, pick(3000, 500)] },
+        {
+          action: 'half-open-up',
+          everyS: every(4, 0.6),
+          share: 0.02,
+          forMs: [200, pick(3000, 500)],
+        },
+        {
+          action: 'half-open-down',
+          everyS: every(4, 0.6),
+          share: 0.02,
+          forMs: [200, pick(3000, 500)],
+        },
+        { action: 'ghost', everyS: every(4, 0.6), share: 0.02, forMs: [200, pick(3000, 500)] },
+        { action: 'stall', everyS: every(3, 0.5), forMs: [100, pick(1500, 300)] },
+        { action: 'throttle', everyS: every(5, 0.7), forMs: [200, pick(2000, 400)] },
+      ],
+      clients: [
+        { action: 'crash', everyS: every(2, 0.4), forMs: [10, pick(1000, 200)] },
+        { action: 'disconnect', everyS: every(20, 1.5), share: 1 },
+        { action: 'slow-read', everyS: every(5, 0.7), forMs: [100, pick(1500, 300)] },
+      ],
+      packets: {
+        drop: { ...six(pick(0.005, 0.02)), ...inbox(pick(0.01, 0.05)) },
+        duplicate: { ...six(pick(0.005, 0.02)), ...inbox(pick(0.01, 0.05)) },
+        delay: { ...six(pick(0.002, 0.01)) },
+        reorder: { ...six(pick(0.005, 0.01)) },
+        // Each costs a connection, so they are rare.
+        truncate: six(pick(0.000_02, 0.002)),
+        delayMs: [10, 200],
+      },
+    },
+    judged: 'audit',
+  };
+  return [
+    {
+      ...common,
+      name: 'chaos',
+      description: 'everything fails at random, again and again: server, network, packets, clients',
+    },
+    {
+      ...common,
+      name: 'chaos-durable',
+      description: 'the same, and every message is committed before it is accepted',
+      server: { policy: 'durable' },
+    },
+  ].map(parseBuiltIn);
 }

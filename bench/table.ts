@@ -1,6 +1,13 @@
 /** The report on stdout: a table per scenario and the verdict, for people. */
 import { styleText } from 'node:util';
-import type { LatencySummary } from '../loadgen/index.ts';
+import {
+  KIND_NAME,
+  KINDS,
+  type LatencySummary,
+  PACKET_FAULTS,
+  type PacketFault,
+} from '../loadgen/index.ts';
+import type { ChaosReport } from './chaos.ts';
 import type { HttpFigures } from './http-pull-run.ts';
 import type { CostRow } from './offline-cost-run.ts';
 import type { Result, ScenarioResult, Verdict } from './result.ts';
@@ -80,6 +87,10 @@ function renderScenario(scenario: ScenarioResult): string {
     lines.push(renderHttp(scenario.extra['http'] as HttpFigures));
   }
   lines.push(renderFigures(scenario));
+  for (const { variant, extra } of scenario.variants.length > 0 ? scenario.variants : [scenario]) {
+    if (extra['chaos'] !== undefined)
+      lines.push(renderChaos(extra['chaos'] as ChaosReport, variant));
+  }
   return lines.join('\n');
 }
 
@@ -165,6 +176,41 @@ function renderHttp(http: HttpFigures): string {
       String(http.non2xx),
     ],
   ]);
+}
+
+const FAULT_WORD: Readonly<Record<PacketFault, string>> = {
+  drop: 'dropped',
+  duplicate: 'duplicated',
+  delay: 'delayed',
+  reorder: 'reordered',
+  truncate: 'truncated',
+};
+
+/** What was really done to a run, so that a reader sees that it was. */
+function renderChaos(chaos: ChaosReport, variant: string | null): string {
+  const list = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `${name} ${formatCount(count)}`)
+      .join(', ') || 'none';
+  const lines = [
+    `  chaos      ${variant === null ? '' : `${variant}: `}${formatCount(chaos.total)} faults; server: ${list(chaos.server)}; clients: ${list(chaos.clients)}`,
+    `             links: ${list(chaos.links)}; ${formatCount(chaos.swallowed)} packets swallowed by half-open links`,
+  ];
+  const kinds = KINDS.map((kind) => KIND_NAME[kind]);
+  const hit = kinds.filter((name) => PACKET_FAULTS.some((fault) => chaos.packets[fault][name]));
+  if (hit.length === 0) return lines.join('\n');
+  const rows = [
+    ['packets', ...hit],
+    ['through the proxy', ...hit.map((name) => formatCount(chaos.seen[name] ?? 0))],
+  ];
+  for (const fault of PACKET_FAULTS) {
+    const counts = chaos.packets[fault];
+    if (Object.keys(counts).length === 0) continue;
+    rows.push([FAULT_WORD[fault], ...hit.map((name) => formatCount(counts[name] ?? 0))]);
+  }
+  lines.push(columns(rows, '             '));
+  return lines.join('\n');
 }
 
 function renderFigures(scenario: ScenarioResult): string {

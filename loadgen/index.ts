@@ -2,7 +2,14 @@
 export { auditBooks, type Audit, type Dedupe, type Ledger, MUST_BE_ZERO } from './audit.ts';
 export { nowUs } from './clock.ts';
 export type { DrainMeasure } from './drain-measure.ts';
-export type { LinkFaults } from './link.ts';
+export {
+  FaultAction,
+  type FaultCounts,
+  FaultPlan,
+  type LinkFaults,
+  PACKET_FAULTS,
+  type PacketFault,
+} from './link.ts';
 export { endThreads, prepareThreads, SwarmPool } from './pool.ts';
 export { type ProcessSample, sampleProcess } from './process-sampler.ts';
 export { Random } from './random.ts';
@@ -17,6 +24,7 @@ export { createMinter } from './token.ts';
 export type { SwarmStatus } from './worker.ts';
 export {
   ExitCode,
+  Kind,
   KIND_NAME,
   KINDS,
   Order,

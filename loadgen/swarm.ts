@@ -17,7 +17,7 @@ import {
 } from '../protocol/index.ts';
 import { nowUs } from './clock.ts';
 import { closeShelves, type Books, bookOf, emptyBooks } from './ledger.ts';
-import { FaultPlan } from './link.ts';
+import { type FaultCounts, FaultPlan } from './link.ts';
 import { LoopMeter, type LoopHealth } from './loop-meter.ts';
 import { PayloadReader } from './payload.ts';
 import { Random } from './random.ts';
@@ -36,6 +36,8 @@ export interface SwarmReport {
   latencies: Record<Latency, RecorderState>;
   packets: number[];
   counters: SwarmCounters;
+  /** Packets that the faults of the clients' own links hit; null = no such faults. */
+  linkFaults: FaultCounts | null;
   bytesSent: number;
   bytesReceived: number;
   /** Of the instants that were really used. */
@@ -49,6 +51,14 @@ class SwarmCounters {
   connects = 0;
   disconnects = 0;
   crashes = 0;
+  /** Of the crashes, those between a page and its acknowledgement. */
+  pageCrashes = 0;
+  /** Connections that the client's own network reset, went silent, or that were not read. */
+  drops = 0;
+  halfOpens = 0;
+  slowReads = 0;
+  /** Log-outs during the load: churn, or the end of a burst of a trace. */
+  logouts = 0;
   undecodable = 0;
   /** Not sent because the waiting-ack queue was full: the generator's own bound. */
   refusedByQueue = 0;
@@ -145,6 +155,10 @@ export class Swarm {
 
   get online(): number {
     return this.onlineCount;
+  }
+
+  get isLoading(): boolean {
+    return this.workload.isRunning;
   }
 
   get inflight(): number {
@@ -302,6 +316,7 @@ export class Swarm {
         count: this.workload.gaps.gaps,
         coefficientOfVariation: this.workload.gaps.coefficientOfVariation,
       },
+      linkFaults: this.faults?.counts() ?? null,
       window: this.tally.window,
       health: this.meter.health(),
     };

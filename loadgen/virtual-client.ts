@@ -123,6 +123,7 @@ export class VirtualClient extends Timer implements SocketListener {
     this.wanted = false;
     this.reconnectAtMs = Infinity;
     this.socket?.close(1000);
+    if (this.wanted && this.swarm.isLoading) this.swarm.counters.logouts++;
     this.loseSession(false);
   }
 
@@ -139,14 +140,8 @@ export class VirtualClient extends Timer implements SocketListener {
 
   /** The network drops the connection; the client comes back at once. */
   drop(): void {
-    const socket = this.socket;
-    this.socket = null;
-    socket?.reset();
-    this.loseSession(false);
-    if (this.wanted) {
-      this.reconnects = 0;
-      this.connect();
-    }
+    if (this.socket !== null) this.swarm.counters.drops++;
+    this.resetNow();
   }
 
   /** The link goes dead without a sign, in both directions. */
@@ -156,14 +151,17 @@ export class VirtualClient extends Timer implements SocketListener {
     this.socket.isAlive = false;
   }
 
+    this.swarm.counters.halfOpens++;
   endHalfOpen(): void {
     if (!this.isHalfOpen) return;
     this.isHalfOpen = false;
-    this.drop();
+    this.resetNow();
   }
 
   pauseReading(): void {
-    this.socket?.pause();
+    if (this.socket === null) return;
+    this.swarm.counters.slowReads++;
+    this.socket.pause();
   }
 
   resumeReading(): void {
@@ -348,6 +346,7 @@ export class VirtualClient extends Timer implements SocketListener {
   private plannedAtPage(): 'crash' | 'hold' | null {
     const { atPage } = this;
     this.pages++;
+      swarm.counters.pageCrashes++;
     if (atPage === null || atPage.reached || this.pages !== atPage.nth) return null;
     atPage.reached = true;
     return atPage.action;
@@ -431,6 +430,16 @@ export class VirtualClient extends Timer implements SocketListener {
     this.socket = new ClientSocket(
       swarm.hub,
       swarm.endpoint,
+  private resetNow(): void {
+    const socket = this.socket;
+    this.socket = null;
+    socket?.reset();
+    this.loseSession(false);
+    if (!this.wanted) return;
+    this.reconnects = 0;
+    this.connect();
+  }
+
       swarm.tokenOf(this.uid),
       this,
       swarm.socketLimits,
