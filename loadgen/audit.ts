@@ -101,7 +101,10 @@ export interface Audit {
   dedupe: Dedupe;
   /** Laws that did not hold: a defect of the server, of a machine or of the ledger itself. */
   violations: string[];
-  /** The first messages of every figure that must be 0, as `lost 1001->1002 epoch 1 seq 7`. */
+  /**
+   * The first messages of every figure that must be 0, as `lost 1001->1002 epoch 1 seq 7`: at most
+   * ten, and none of the figures crowds out another.
+   */
   examples: string[];
 }
 
@@ -143,17 +146,22 @@ export function auditBooks(parts: readonly Books[]): Audit {
     orderInversions: 0,
   };
   const violations: string[] = [];
-  const examples: string[] = [];
+  const found = new Map<string, string[]>();
   let wireArrivals = 0;
   let wireDistinct = 0;
 
   const nameOf = (entry: SentEntry | ReceivedEntry): string =>
     `${entry.sender}->${entry.receiver} epoch ${entry.epoch}`;
+  const example = (figure: string, text: string): void => {
+    const texts = found.get(figure);
+    if (texts === undefined) found.set(figure, [`${figure} ${text}`]);
+    else if (texts.length < EXAMPLES_MAX) texts.push(`${figure} ${text}`);
+  };
   const note = (figure: string, entry: SentEntry | ReceivedEntry, pairs: Pairs): void => {
-    for (let i = 0; i < pairs.length && examples.length < EXAMPLES_MAX; i += 2) {
+    for (let i = 0; i < Math.min(pairs.length, 2 * EXAMPLES_MAX); i += 2) {
       const lo = pairs[i] as number;
       const hi = pairs[i + 1] as number;
-      examples.push(`${figure} ${nameOf(entry)} seq ${lo === hi ? lo : `${lo}..${hi}`}`);
+      example(figure, `${nameOf(entry)} seq ${lo === hi ? lo : `${lo}..${hi}`}`);
     }
   };
   const violate = (law: string, entry: SentEntry | ReceivedEntry): void => {
@@ -163,6 +171,11 @@ export function auditBooks(parts: readonly Books[]): Audit {
   const received = new Map<string, ReceivedEntry>();
   for (const part of parts) {
     ledger.stuck += part.stuck;
+    for (const { figure, text } of part.notes ?? []) example(figure, text);
+    for (const name of part.strays ?? []) {
+      if (violations.length < EXAMPLES_MAX)
+        violations.push(`ack:N only for what was sent: ${name}`);
+    }
     for (const entry of part.received) {
       // A second book would hide repeats: a message in both is delivered twice.
       if (received.has(nameOf(entry))) violate('one book per conversation', entry);
@@ -175,8 +188,8 @@ export function auditBooks(parts: readonly Books[]): Audit {
       ledger.corrupt += entry.corrupt;
       ledger.misrouted += entry.misrouted;
       ledger.orderInversions += entry.orderInversions;
-      if (entry.duplicated > 0 && examples.length < EXAMPLES_MAX) {
-        examples.push(`duplicated ${nameOf(entry)} ${entry.duplicated} times`);
+      if (entry.duplicated > 0) {
+        example('duplicated', `${nameOf(entry)} ${entry.duplicated} times`);
       }
       const isConserved =
         difference(entry.wire, entry.delivered).length === 0 &&
@@ -238,6 +251,15 @@ export function auditBooks(parts: readonly Books[]): Audit {
       absorbed: wireDuplicates - ledger.duplicated,
     },
     violations,
-    examples,
+    examples: takeInTurns([...found.values()], EXAMPLES_MAX),
   };
+}
+
+/** The first of every list, then the second of every list, and so on, up to `max`. */
+function takeInTurns(lists: readonly (readonly string[])[], max: number): string[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  const turns = Array.from({ length: longest }, (_, turn) =>
+    lists.flatMap((list) => list.slice(turn, turn + 1)),
+  );
+  return turns.flat().slice(0, max);
 }

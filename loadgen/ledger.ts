@@ -9,6 +9,9 @@
  */
 import { IntervalSet } from '../protocol/index.ts';
 
+/** How many messages behind a figure one book remembers by name. */
+const NOTES_MAX = 10;
+
 /** What the sender saw of one conversation. Sequences are 1 … attempted. */
 export class SentBook {
   readonly epoch: number;
@@ -23,6 +26,8 @@ export class SentBook {
   gaveUp: IntervalSet | null = null;
   /** A message settled twice: the sender's queue is broken. */
   settledTwice = 0;
+  /** Sequences of ack:N for messages that were never sent, the first of them; mostly null. */
+  strays: number[] | null = null;
 
   constructor(epoch: number) {
     this.epoch = epoch;
@@ -38,6 +43,13 @@ export class SentBook {
     else if (how === 'confirmed') this.confirmed.add(seq);
     else (this[how] ??= new IntervalSet()).add(seq);
   }
+
+  /** An ack:N that ended no wait: a late repeat is normal, one for a message never sent is not. */
+  onIdleAckN(seq: number): void {
+    if (seq <= this.attempted) return;
+    this.strays ??= [];
+    if (this.strays.length < NOTES_MAX) this.strays.push(seq);
+  }
 }
 
 /** What the receiver saw of one conversation. */
@@ -52,6 +64,8 @@ export class ReceivedBook {
   corrupt = 0;
   misrouted = 0;
   orderInversions = 0;
+  /** What is behind the figures, the first of them; mostly null. */
+  notes: { figure: NotedFigure; what: string }[] | null = null;
   private lastDelivered = 0;
 
   constructor(epoch: number) {
@@ -64,11 +78,29 @@ export class ReceivedBook {
   }
 
   onDelivered(seq: number): void {
-    if (!this.delivered.add(seq)) this.duplicated++;
+    if (!this.delivered.add(seq)) {
+      this.duplicated++;
+      this.note('duplicated', `seq ${seq}`);
+    }
     if (seq < this.lastDelivered) this.orderInversions++;
     this.lastDelivered = seq;
   }
+
+  /** A delivered content that is not what its name promises; `what` says which and why. */
+  mark(figure: 'corrupt' | 'misrouted', what: string): void {
+    this[figure]++;
+    this.note(figure, what);
+  }
+
+  /** Remembers by name what a figure counts, up to a bound. */
+  note(figure: NotedFigure, what: string): void {
+    this.notes ??= [];
+    if (this.notes.length < NOTES_MAX) this.notes.push({ figure, what });
+  }
 }
+
+/** Figures that only the receiver can put names to. */
+export type NotedFigure = 'duplicated' | 'corrupt' | 'misrouted' | 'stuck';
 
 /** Books of one user by the other party; further epochs hang on the first book. */
 export type BookShelf<Book> = Map<number, Book>;
@@ -124,6 +156,10 @@ export interface Books {
   received: ReceivedEntry[];
   /** Messages still in an inbox although its user is online and drained. */
   stuck: number;
+  /** Messages behind the figures, by name; absent when there are none. */
+  notes?: { figure: NotedFigure; text: string }[];
+  /** Messages that nobody sent and an ack:N confirmed; absent when there are none. */
+  strays?: string[];
 }
 
 export function emptyBooks(): Books {
@@ -151,6 +187,9 @@ export function closeShelves(
         gaveUp: book.gaveUp?.toPairs() ?? [],
         settledTwice: book.settledTwice,
       });
+      for (const seq of book.strays ?? []) {
+        (books.strays ??= []).push(`${user}->${receiver} epoch ${book.epoch} seq ${seq}`);
+      }
     }
   }
   for (const [sender, first] of received) {
@@ -167,6 +206,10 @@ export function closeShelves(
         misrouted: book.misrouted,
         orderInversions: book.orderInversions,
       });
+      for (const { figure, what } of book.notes ?? []) {
+        const text = `${sender}->${user} epoch ${book.epoch} ${what}`;
+        (books.notes ??= []).push({ figure, text });
+      }
     }
   }
 }

@@ -281,6 +281,12 @@ export class Swarm {
     }
     const isDone = (): boolean => this.clients.every((client) => client.probedCount >= 0);
     if (!(await until(isDone, timeoutMs))) return null;
+    for (const client of this.clients) {
+      for (const { sender, count } of client.probed) {
+        const book = bookOf(client.received, sender, this.config.epoch, newReceivedBook);
+        book.note('stuck', `still counted: ${count}`);
+      }
+    }
     return this.clients.reduce((sum, client) => sum + client.probedCount, 0);
   }
 
@@ -377,10 +383,21 @@ export class Swarm {
     if (!isFresh) return;
     book.onDelivered(effect.seq);
     const isReadable = reader.read(effect.content);
-    if (!isReadable) book.corrupt++;
-    else if (reader.receiver !== client.uid) book.misrouted++;
-    else if (reader.sender !== effect.uid || reader.seq !== effect.seq) book.corrupt++;
+    const { seq } = effect;
+    if (!isReadable) book.mark('corrupt', `seq ${seq}`);
+    else if (reader.receiver !== client.uid) {
+      book.mark('misrouted', `seq ${seq}, meant for ${reader.receiver}`);
+    } else if (reader.sender !== effect.uid || reader.seq !== seq) {
+      book.mark('corrupt', `seq ${seq}, content of seq ${reader.seq} of ${reader.sender}`);
+    }
     this.tally.onDelivered(isReadable ? reader : null, { paged: effect.paged, nowUs: this.nowUs });
+  }
+
+  /** An ack:N that ended no wait of `client`. */
+  onIdleAckN(client: VirtualClient, receiver: number, epoch: number, seq: number): void {
+    // Of another epoch it may be meant for a run before this one.
+    if (epoch !== this.config.epoch) return;
+    bookOf(client.sent, receiver, epoch, newSentBook).onIdleAckN(seq);
   }
 
   onDrained(client: VirtualClient, status: number): void {

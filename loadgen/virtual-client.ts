@@ -17,6 +17,7 @@ import {
   Kind,
   never,
   type Packet,
+  type SenderCount,
 } from '../protocol/index.ts';
 import type { BookShelf, ReceivedBook, SentBook } from './ledger.ts';
 import { FaultAction } from './link.ts';
@@ -93,6 +94,8 @@ export class VirtualClient extends Timer implements SocketListener {
   isPulling = false;
   /** Messages in the inbox at the final probe; -1 = not probed. */
   probedCount = -1;
+  /** The same by sender; empty when nothing is left, as it should be. */
+  probed: readonly SenderCount[] = [];
 
   constructor(swarm: Swarm, index: number, uid: number, machine: Client) {
     super();
@@ -324,6 +327,7 @@ export class VirtualClient extends Timer implements SocketListener {
     const { swarm } = this;
     if (packet.kind === Kind.CountA && packet.request === PROBE_REQUEST) {
       this.probedCount = packet.counts.reduce((sum, { count }) => sum + count, 0);
+      this.probed = packet.counts.map(({ sender, count }) => ({ sender, count }));
       return;
     }
     if (packet.kind === Kind.InboxN) this.noticePull();
@@ -334,6 +338,9 @@ export class VirtualClient extends Timer implements SocketListener {
     if (!this.machine.onPacket(packet, nowMs, swarm.effects)) {
       swarm.counters.undecodable++;
       this.socket?.close(1002);
+    }
+    if (packet.kind === Kind.AckN && swarm.effects.length === 0) {
+      swarm.onIdleAckN(this, packet.uid, packet.epoch, packet.seq);
     }
     this.drain(nowMs);
     this.isMute = false;

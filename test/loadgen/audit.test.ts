@@ -289,6 +289,36 @@ test('violation: two books of one conversation, in which a repeat would hide', (
   assert.equal(auditBooks([sent, sent, received]).violations, law);
 });
 
+test('names what only receivers can name, and lets no figure crowd out another', () => {
+  const lost = sentEntry({ attempted: 60, accepted: upTo(60) });
+  const odd = Array.from({ length: 30 }, (_, i) => [2 * i + 1, 2 * i + 1]).flat();
+  const notes = [
+    { figure: 'corrupt', text: '1->2 epoch 1 seq 3' },
+    { figure: 'misrouted', text: '1->2 epoch 1 seq 5, meant for 9' },
+    { figure: 'stuck', text: '1->2 epoch 1 still counted: 4' },
+  ] as const;
+  const received = receivedEntry({ delivered: odd, corrupt: 1, misrouted: 1 });
+  const { examples } = auditBooks([
+    books({ sent: [lost], received: [received], stuck: 4, notes: [...notes] }),
+  ]);
+  assert.is(examples.length, 10);
+  assert.equal(examples.slice(0, 4), [
+    'corrupt 1->2 epoch 1 seq 3',
+    'misrouted 1->2 epoch 1 seq 5, meant for 9',
+    'stuck 1->2 epoch 1 still counted: 4',
+    'lost 1->2 epoch 1 seq 2',
+  ]);
+  assert.equal(examples.slice(4, 6), ['lost 1->2 epoch 1 seq 4', 'lost 1->2 epoch 1 seq 6']);
+});
+
+test('violation: an ack:N for a message that its addressee never sent', () => {
+  const { violations } = auditBooks([
+    books({ sent: [sentEntry(TEN)], received: [receivedEntry({ delivered: upTo(10) })] }),
+    books({ strays: ['3->2 epoch 1 seq 7'] }),
+  ]);
+  assert.equal(violations, ['ack:N only for what was sent: 3->2 epoch 1 seq 7']);
+});
+
 test('keeps ten examples and ten violations of a run where everything is wrong', () => {
   const all: Books = books({});
   for (let sender = 1; sender <= 50; sender++) {

@@ -153,6 +153,39 @@ test('closes every book of every epoch under the names of both parties', () => {
   });
 });
 
+test('names what is behind its figures, the first ten of each book', () => {
+  const received: BookShelf<ReceivedBook> = new Map();
+  const book = bookOf(received, 30, 3, newReceived);
+  for (const seq of [1, 2, 2]) book.onDelivered(seq);
+  book.mark('corrupt', 'seq 1');
+  book.mark('misrouted', 'seq 2, meant for 40');
+  for (let i = 0; i < 20; i++) book.note('stuck', 'still counted: 5');
+  const books = emptyBooks();
+  closeShelves(10, new Map(), received, books);
+  const { duplicated, corrupt, misrouted } = books.received[0]!;
+  assert.equal({ duplicated, corrupt, misrouted }, { duplicated: 1, corrupt: 1, misrouted: 1 });
+  assert.is(books.notes?.length, 10);
+  assert.equal(books.notes?.slice(0, 4), [
+    { figure: 'duplicated', text: '30->10 epoch 3 seq 2' },
+    { figure: 'corrupt', text: '30->10 epoch 3 seq 1' },
+    { figure: 'misrouted', text: '30->10 epoch 3 seq 2, meant for 40' },
+    { figure: 'stuck', text: '30->10 epoch 3 still counted: 5' },
+  ]);
+});
+
+test('an ack:N that ended no wait counts only when its message was never sent', () => {
+  const sent: BookShelf<SentBook> = new Map();
+  const book = bookOf(sent, 20, 1, newSent);
+  book.attempted = 3;
+  for (const seq of [1, 3, 3]) book.onIdleAckN(seq);
+  const books = emptyBooks();
+  closeShelves(10, sent, new Map(), books);
+  assert.is(books.strays, undefined, 'late repeats are normal');
+  book.onIdleAckN(4);
+  closeShelves(10, sent, new Map(), books);
+  assert.equal(books.strays, ['10->20 epoch 1 seq 4']);
+});
+
 test('needs memory for gaps, not for messages', () => {
   const sent: BookShelf<SentBook> = new Map();
   const received: BookShelf<ReceivedBook> = new Map();

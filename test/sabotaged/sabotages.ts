@@ -70,6 +70,14 @@ export const SABOTAGES: readonly Sabotage[] = [
     wrapStore: stores.miscounts,
   },
   {
+    name: 'never-delete',
+    does: 'says that a page was deleted, and keeps it',
+    rate: 1,
+    scenario: 'offline',
+    figures: ['stuck'],
+    wrapStore: stores.keeps,
+  },
+  {
     name: 'false-error',
     does: 'answers inbox-full to a row that it stored, 1 in 100',
     rate: 0.01,
