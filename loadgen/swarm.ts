@@ -78,6 +78,7 @@ const UNSENT_MAX_BYTES = 4 * 1024 * 1024;
 /** A sleep of the runtime may end this late; sends due sooner are awaited by polling. */
 const TIMER_PRECISION_MS = 2;
 const IDLE_SLEEP_MS = 2;
+const STALE_PULLS_MAX = 2;
 /** Packets of one read that share a time stamp. */
 const PACKETS_PER_STAMP = 16;
 
@@ -111,6 +112,8 @@ export class Swarm {
   private stampAge = 0;
   private onlineCount = 0;
   private crashOnPageActive: boolean;
+  /** Pulls of everybody in a row that brought nothing but repeats. */
+  private stalePulls = 0;
   /** Last time a packet of the protocol went either way, µs. */
   private lastPacketUs = 0;
   private lastPacketTotal = 0;
@@ -259,9 +262,13 @@ export class Swarm {
     return (this.touch() - this.lastPacketUs) / 1000;
   }
 
-  /** Makes everybody pull once and resolves with the rows that came; null when it took too long. */
+  /**
+   * Makes everybody pull once and resolves with the rows that came; null when it took too long. Rows
+   * that come again and again although they were acknowledged are none: waiting will not end them,
+   * and the final probe counts them.
+   */
   async pullAll(timeoutMs: number): Promise<number | null> {
-    const before = this.counters.pagedDelivered + this.counters.pagedRepeats;
+    const { pagedDelivered, pagedRepeats } = this.counters;
     const nowMs = this.touch() / 1000;
     for (const client of this.clients) {
       client.pull(nowMs);
@@ -270,7 +277,10 @@ export class Swarm {
     const isDone = (): boolean =>
       this.clients.every((client) => client.isOnline && !client.machine.puller.busy);
     if (!(await until(isDone, timeoutMs))) return null;
-    return this.counters.pagedDelivered + this.counters.pagedRepeats - before;
+    const fresh = this.counters.pagedDelivered - pagedDelivered;
+    const repeats = this.counters.pagedRepeats - pagedRepeats;
+    this.stalePulls = fresh === 0 && repeats > 0 ? this.stalePulls + 1 : 0;
+    return this.stalePulls > STALE_PULLS_MAX ? 0 : fresh + repeats;
   }
 
   /** Asks the server what is left in every inbox; null when not everybody was answered. */
@@ -391,13 +401,6 @@ export class Swarm {
       book.mark('corrupt', `seq ${seq}, content of seq ${reader.seq} of ${reader.sender}`);
     }
     this.tally.onDelivered(isReadable ? reader : null, { paged: effect.paged, nowUs: this.nowUs });
-  }
-
-  /** An ack:N that ended no wait of `client`. */
-  onIdleAckN(client: VirtualClient, receiver: number, epoch: number, seq: number): void {
-    // Of another epoch it may be meant for a run before this one.
-    if (epoch !== this.config.epoch) return;
-    bookOf(client.sent, receiver, epoch, newSentBook).onIdleAckN(seq);
   }
 
   onDrained(client: VirtualClient, status: number): void {

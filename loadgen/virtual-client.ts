@@ -19,7 +19,7 @@ import {
   type Packet,
   type SenderCount,
 } from '../protocol/index.ts';
-import type { BookShelf, ReceivedBook, SentBook } from './ledger.ts';
+import { bookOf, type BookShelf, type ReceivedBook, SentBook } from './ledger.ts';
 import { FaultAction } from './link.ts';
 import { ClientSocket, type SocketListener } from './socket.ts';
 import type { Swarm } from './swarm.ts';
@@ -340,7 +340,7 @@ export class VirtualClient extends Timer implements SocketListener {
       this.socket?.close(1002);
     }
     if (packet.kind === Kind.AckN && swarm.effects.length === 0) {
-      swarm.onIdleAckN(this, packet.uid, packet.epoch, packet.seq);
+      this.onIdleAckN(packet);
     }
     this.drain(nowMs);
     this.isMute = false;
@@ -351,6 +351,12 @@ export class VirtualClient extends Timer implements SocketListener {
   }
 
   private plannedAtPage(): 'crash' | 'hold' | null {
+  /** An ack:N that ended no wait. Of another epoch it may be meant for a run before this one. */
+  private onIdleAckN({ uid, epoch, seq }: Packet): void {
+    if (epoch !== this.swarm.config.epoch) return;
+    bookOf(this.sent, uid, epoch, (made) => new SentBook(made)).onIdleAckN(seq);
+  }
+
     const { atPage } = this;
     this.pages++;
       swarm.counters.pageCrashes++;

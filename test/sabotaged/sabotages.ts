@@ -70,8 +70,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     wrapStore: stores.miscounts,
   },
   {
-    name: 'never-delete',
-    does: 'says that a page was deleted, and keeps it',
+    name: 'keep-a-row',
+    does: 'says that a page was deleted, and keeps its last row',
     rate: 1,
     scenario: 'offline',
     figures: ['stuck'],
