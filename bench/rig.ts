@@ -86,12 +86,17 @@ export function describeTarget(
   return { policy: order.policy, store: order.store };
 }
 
+let lastEpoch = 0;
+
 /**
  * Epoch of all sequences of a run. A server that outlives the run may still hold messages of an
- * earlier one: there the epoch is new every time, as after a reinstall.
+ * earlier one: there the epoch is new every time, as after a reinstall, also within one second. With
+ * the names of an earlier run, a late message of it would stand in for a lost one of this.
  */
-export function epochOf(context: RunContext): number {
-  return context.target === null ? 1 : Math.floor(Date.now() / 1000);
+export function epochOf(context: Pick<RunContext, 'target'>): number {
+  if (context.target === null) return 1;
+  lastEpoch = Math.max(lastEpoch + 1, Math.floor(Date.now() / 1000));
+  return lastEpoch;
 }
 
 /** The parts of a swarm's configuration that follow from a scenario's common fields. */

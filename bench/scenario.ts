@@ -303,6 +303,16 @@ export const Scenario = z
           message: 'an event lies after the load: atS must be below durationS',
         });
     }
+    for (const [i, text] of scenario.thresholds.entries()) {
+      const parsed = parseThreshold(text);
+      if (typeof parsed === 'string' || parsed.scenario === null) continue;
+      if (parsed.scenario === scenario.name) continue;
+      context.addIssue({
+        code: 'custom',
+        path: ['thresholds', i],
+        message: `"${text}" is for another scenario, so nothing would judge it`,
+      });
+    }
     if (scenario.kind === 'offline-cost' && scenario.messages < scenario.friends) {
       context.addIssue({
         code: 'custom',

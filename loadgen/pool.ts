@@ -22,6 +22,8 @@ class Remote {
     { resolve: (answer: unknown) => void; reject: (error: Error) => void }
   >();
   private nextId = 1;
+  /** Why the worker is gone; null while it works. */
+  private failure: Error | null = null;
 
   constructor(pool: Piscina, config: SwarmConfig, events: SwarmEvents, index: number) {
     const { port1, port2 } = new MessageChannel();
@@ -49,6 +51,8 @@ class Remote {
     name: Name,
     ask: Commands[Name]['ask'],
   ): Promise<Commands[Name]['answer']> {
+    // A worker that is gone would never answer.
+    if (this.failure !== null) return Promise.reject(this.failure);
     const command: Command = { id: this.nextId++, name, ask };
     return new Promise((resolve, reject) => {
       this.waiting.set(command.id, { resolve: resolve as (answer: unknown) => void, reject });
@@ -67,6 +71,7 @@ class Remote {
   }
 
   private failAll(error: Error): void {
+    this.failure = error;
     for (const { reject } of this.waiting.values()) reject(error);
     this.waiting.clear();
   }

@@ -5,6 +5,7 @@ import { expectedInteractions } from '../../bench/offline-cost-run.ts';
 import { type Verdict, worstVerdict } from '../../bench/result.ts';
 import {
   auditReasons,
+  epochOf,
   hashOf,
   pause,
   proofReason,
@@ -73,6 +74,14 @@ test('an audit without a finding proves something only of messages that were acc
   assert.is(proofReason(ledgerOf({})), 'no message was sent: nothing was proven');
   const refused = ledgerOf({ attempted: 5, failed: 3, info: 2, unknown: 2 });
   assert.is(proofReason(refused), 'no message was accepted: nothing was proven');
+});
+
+test('on a server that outlives its runs no two of them share an epoch', () => {
+  const remote = { target: { url: 'ws://127.0.0.1:1', jwtKey: 'k', isInsecure: false } };
+  const epochs = Array.from({ length: 5 }, () => epochOf(remote));
+  assert.is(new Set(epochs).size, 5);
+  assert.ok(epochs.every((epoch) => epoch > 0 && epoch < 2 ** 32));
+  assert.equal([epochOf({ target: null }), epochOf({ target: null })], [1, 1], 'a fresh server');
 });
 
 test('the worst verdict wins: pass, invalid, unknown, fail', () => {

@@ -184,6 +184,13 @@ test('refuses what contradicts itself', () => {
   ]);
 });
 
+test('refuses a threshold that nothing would judge: one for another scenario', () => {
+  const thresholds = ['confirm.p99<5ms', 'tiny:load.sent>0', 'tny:ledger.unknown==0'];
+  assert.equal(mistakesOf({ ...MINIMAL, thresholds }), [
+    'test: thresholds.2: "tny:ledger.unknown==0" is for another scenario, so nothing would judge it',
+  ]);
+});
+
 test('refuses an unknown kind, and what is no scenario at all', () => {
   for (const value of [{ kind: 'dance', name: 'x' }, { name: 'x' }, null, 5, 'load', []]) {
     assert.ok(mistakesOf(value).length > 0, JSON.stringify(value));
