@@ -29,7 +29,8 @@ export interface HttpContext {
   authenticate(token: string | null): Identity | AuthError;
   /** Runs a packet of an HTTP session through the gateway. */
   submit(session: UserSession, packet: Packet): void;
-  isReady(): boolean;
+  /** Why new clients should go elsewhere; null when they need not. */
+  unreadyBy(): 'draining' | 'store-failed' | null;
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
 }
 
@@ -180,8 +181,9 @@ export function registerHttpApi(app: TemplatedApp, context: HttpContext): void {
 
   app.get('/readyz', (res) => {
     const reply = new HttpReply(res);
-    if (context.isReady()) reply.json(200, { ready: true });
-    else reply.fail('draining', 'the server is shutting down');
+    const cause = context.unreadyBy();
+    if (cause === null) reply.json(200, { ready: true });
+    else reply.fail(cause, UNREADY_ADVICE[cause]);
   });
 
   app.get('/metrics', (res) => {
@@ -207,6 +209,11 @@ export function requestToken(req: HttpRequest): string | null {
     queryToken: req.getQuery('token'),
   });
 }
+
+const UNREADY_ADVICE = {
+  draining: 'the server is shutting down',
+  'store-failed': 'the disk failed and nothing can be stored until the server is restarted',
+} as const;
 
 const TOKEN_ADVICE: Readonly<Record<AuthError, string>> = {
   'token-missing': 'send a token in Authorization, Sec-WebSocket-Protocol or ?token=',

@@ -237,7 +237,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       gateway.onPacket(session, request, Date.now(), effects);
       applyAll();
     },
-    isReady: () => !isDraining,
+    unreadyBy: () => {
+      if (isDraining) return 'draining';
+      return store.stats().isStopped ? 'store-failed' : null;
+    },
     metrics,
   });
 

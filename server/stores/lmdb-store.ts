@@ -16,19 +16,28 @@
  * Durable: an Ok is answered after fdatasync of the rows and a synchronous write of the page that
  * makes them count. lmdb-js by default (`overlappingSync`) resolves a write before it is flushed; it
  * is off here, so its promise means synced (checked with strace: fdatasync and an O_DSYNC pwrite
- * precede each answer). `noSync` is off as well. Rows/s are the same with either.
+ * precede each answer). `noSync` is off as well. Rows/s are the same with either. Opening commits too:
+ * a server that was killed may have left a row in the page cache that is not on the disk yet, and a
+ * repeat of it is answered Ok without a commit of its own.
+ *
+ * Fail-stop: after a failed sync the kernel takes the pages for clean, and no later sync says that
+ * they are lost (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+ * So the store fails every operation from then on, until a new process has opened the file: that is
+ * sound, because the root page is written only after the sync of what it names. The exception is a
+ * full disk that refused a write: then nothing has been synced, and the next commit writes anew.
  *
  * Cost, all on one core: 14 us of CPU per stored row of 128 bytes in batches of 200 over 100 inboxes,
  * 20 us over 1000 (each inbox in a batch dirties a 4 KiB page of its own), 5 us of it on the event
  * loop; 5 to 7 us per drained row. Reads happen on the loop: point gets, which wait for the disk when
  * the rows are not in the page cache, and 2 us per row to load an inbox.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { assert, type Row, type SenderCount, Status } from '../../protocol/index.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type Entry, EntryState, type Inbox, InboxIndex, nextPosition } from './inbox-index.ts';
+import { damageOf } from './lmdb-file.ts';
 import {
   EMPTY_PAGE,
   type InboxLimits,
@@ -73,8 +82,17 @@ const TWO_32 = 4294967296;
 /** A batch is encoded in one go; this bounds the pause (about 10 ms) when very much has collected. */
 const BATCH_MAX_WRITES = 8192;
 
+/** Linux and macOS; Windows, where lmdb-js numbers differ, just stops in more cases. */
+const ENOSPC = 28;
+const EDQUOT = 122;
+
 type Db = RootDatabase<Uint8Array, Uint8Array>;
 type Answer = (status: Status) => void;
+
+/** What a failed commit left on the disk is not known. */
+class DiskFailure extends Error {
+  override readonly name = 'DiskFailure';
+}
 
 /** The writes of one commit, in the order in which they came. */
 class Batch {
@@ -108,8 +126,8 @@ export class LmdbStore implements Store {
   private pendingWrites = 0;
   private commits = 0;
   private commitFailures = 0;
-  /** Set when lmdb gave up on the database: a further commit would never end. */
-  private isBroken = false;
+  /** Set by the first commit that may have failed in a sync. */
+  private isStopped = false;
   private closed: Promise<void> | null = null;
   private onIdle: (() => void) | null = null;
 
@@ -202,6 +220,7 @@ export class LmdbStore implements Store {
       pendingWrites: this.pendingWrites,
       commits: this.commits,
       commitFailures: this.commitFailures,
+      isStopped: this.isStopped,
     };
   }
 
@@ -212,21 +231,21 @@ export class LmdbStore implements Store {
 
   /**
    * Makes one transaction of the writes that `write` issues and resolves when it is on the disk.
-   * Rejects when it is not: then none of them took effect.
+   * Rejects when it is not. With `DiskFailure`, it may yet be there after a restart, and the store
+   * must stop; with any other error nothing of it took effect, and the next commit may be tried.
    */
   protected async commit(write: () => void): Promise<void> {
     try {
       await this.db.batch(write);
     } catch (error) {
-      // lmdb-js rejects with "Commit failed" and tells why in a second promise of its own.
-      const { commitError } = error as { commitError?: Promise<never> };
-      if (commitError !== undefined) await commitError;
-      throw error;
+      const cause = await causeOf(error);
+      if (isDiskFull(cause)) throw cause;
+      throw new DiskFailure(cause.message, { cause });
     }
   }
 
   private get isUnusable(): boolean {
-    return this.isBroken || this.closed !== null;
+    return this.isStopped || this.closed !== null;
   }
 
   /** Marks committed entries for deletion in the next commit. */
@@ -275,7 +294,7 @@ export class LmdbStore implements Store {
     const batch = this.waiting.shift();
     if (batch === undefined) return this.onIdle?.();
     this.inFlight = batch;
-    if (this.isBroken) return this.endCommit(batch, Status.StoreFailed);
+    if (this.isStopped) return this.endCommit(batch, Status.StoreFailed);
     this.commit(() => this.write(batch)).then(
       () => {
         this.commits++;
@@ -284,7 +303,7 @@ export class LmdbStore implements Store {
       (error: unknown) => {
         this.commitFailures++;
         this.onError(error as Error);
-        this.checkUsable();
+        if (error instanceof DiskFailure) this.stop(error);
         this.endCommit(batch, Status.StoreFailed);
       },
     );
@@ -392,19 +411,11 @@ export class LmdbStore implements Store {
     }
   }
 
-  /**
-   * After a failed commit. When the write of its last page fails, lmdb refuses everything until the
-   * database is opened anew, and lmdb-js would never answer a further commit; a read tells.
-   */
-  private checkUsable(): void {
-    try {
-      this.db.resetReadTxn();
-      this.db.getBinaryFast(VERSION_KEY);
-    } catch (error) {
-      this.isBroken = true;
-      const why = `the store fails every operation until the server is restarted: ${error}`;
-      this.onError(new Error(why, { cause: error }));
-    }
+  /** For good: lmdb, too, refuses everything after a failed root page, and would never answer. */
+  private stop(cause: DiskFailure): void {
+    this.isStopped = true;
+    const why = 'the disk failed: the store fails every operation until the server is restarted';
+    this.onError(new Error(why, { cause }));
   }
 
   private async finishAndClose(): Promise<void> {
@@ -459,11 +470,32 @@ function decodeNumber(bytes: Uint8Array): number {
   return bytes.length === 8 ? getU64(new DataView(bytes.buffer, bytes.byteOffset), 0, true) : NaN;
 }
 
+/** lmdb-js rejects with "Commit failed" and tells why in a second promise of its own. */
+async function causeOf(error: unknown): Promise<Error> {
+  try {
+    await (error as { commitError?: Promise<never> }).commitError;
+    return error as Error;
+  } catch (cause) {
+    return cause as Error;
+  }
+}
+
+/**
+ * True when a write was refused for want of space, before anything was synced. A sync can fail with
+ * the same number (space is given late by some file systems); only a write leaves these words.
+ */
+function isDiskFull(error: Error): boolean {
+  const { code } = error as { code?: unknown };
+  return (code === ENOSPC || code === EDQUOT) && error.message.includes('Attempting to write page');
+}
+
 interface OpenedDirectory {
   readonly db: Db;
   readonly unlock: () => void;
   readonly lastPosition: number;
 }
+
+const DATA_FILE = 'data.mdb';
 
 function openDirectory(path: string): OpenedDirectory {
   let unlock = (): void => {};
@@ -478,6 +510,9 @@ function openDirectory(path: string): OpenedDirectory {
       );
     }
     unlock = outcome.release;
+    const file = join(path, DATA_FILE);
+    if (existsSync(file)) checkFile(file);
+    else createFile(path);
     db = openDatabase(path);
     const lastPosition = checkSchema(db, path);
     syncDirectory(path);
@@ -491,10 +526,38 @@ function openDirectory(path: string): OpenedDirectory {
   }
 }
 
-function openDatabase(path: string): Db {
+function checkFile(file: string): void {
+  // What a process that was killed has left in the page cache must reach the disk before anything
+  // is built on it: else new pages could get there before the root page that no longer needs them.
+  sync(file, 'r+');
+  const damage = damageOf(file);
+  if (damage === '') return;
+  throw new StoreOpenError(
+    `the database ${file} is damaged: ${damage}; restore the directory from a copy, ` +
+      'or move it away to begin with empty inboxes',
+  );
+}
+
+/**
+ * Makes an empty database whole under another name first. So a file that is not whole was damaged,
+ * and does not just come from a power failure during the very first start.
+ */
+function createFile(path: string): void {
+  const draft = join(path, `${DATA_FILE}.new`);
+  const files = [draft, `${draft}-lock`];
+  for (const file of files) rmSync(file, { force: true });
+  const db = openDatabase(draft, { noSubdir: true });
+  db.putSync(VERSION_KEY, encodeNumber(SCHEMA_VERSION));
+  void db.close(); // at once: nothing is being written
+  sync(draft, 'r+');
+  renameSync(draft, join(path, DATA_FILE));
+  for (const file of files) rmSync(file, { force: true });
+}
+
+function openDatabase(path: string, { noSubdir } = { noSubdir: false }): Db {
   const options = {
     path,
-    noSubdir: false,
+    noSubdir,
     maxDbs: 1,
     keyEncoding: 'binary',
     encoding: 'binary',
@@ -505,7 +568,7 @@ function openDatabase(path: string): Db {
   return open<Uint8Array, Uint8Array>(options);
 }
 
-/** Checks or writes the version; returns the last position given. */
+/** Checks the version and commits it again; returns the last position given. */
 function checkSchema(db: Db, path: string): number {
   const version = db.getBinary(VERSION_KEY);
   if (version === undefined) {
@@ -514,7 +577,6 @@ function checkSchema(db: Db, path: string): number {
         `the database in ${path} was not made by ackbench; give the store another directory`,
       );
     }
-    db.putSync(VERSION_KEY, encodeNumber(SCHEMA_VERSION));
   } else if (decodeNumber(version) !== SCHEMA_VERSION) {
     const found = decodeNumber(version);
     throw new StoreOpenError(
@@ -522,17 +584,22 @@ function checkSchema(db: Db, path: string): number {
         'run the server that made it, or give this one an empty directory',
     );
   }
+  // A commit that changes nothing: from here on the root page is on the disk that is read.
+  db.putSync(VERSION_KEY, encodeNumber(SCHEMA_VERSION));
   const position = db.getBinary(POSITION_KEY);
   return position === undefined ? 0 : decodeNumber(position);
 }
 
 /** Makes the names of new files durable, which syncing the files does not. */
 function syncDirectory(path: string): void {
-  if (process.platform === 'win32') return;
-  const directory = openSync(path, 'r');
+  if (process.platform !== 'win32') sync(path, 'r');
+}
+
+function sync(path: string, flags: 'r' | 'r+'): void {
+  const file = openSync(path, flags);
   try {
-    fsyncSync(directory);
+    fsyncSync(file);
   } finally {
-    closeSync(directory);
+    closeSync(file);
   }
 }

@@ -106,6 +106,7 @@ class MemoryStore implements Store {
       pendingWrites: 0,
       commits: 0,
       commitFailures: 0,
+      isStopped: false,
     };
   }
 

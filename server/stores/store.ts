@@ -66,6 +66,8 @@ export interface StoreStats {
   readonly pendingWrites: number;
   readonly commits: number;
   readonly commitFailures: number;
+  /** The disk failed: every operation is answered StoreFailed until a restart. */
+  readonly isStopped: boolean;
 }
 
 /** Caps per receiver; a put beyond either answers InboxFull. */

@@ -28,6 +28,8 @@ export const RecordKind = {
   SyncFailed: 5,
   Truncate: 6,
   WriteFailed: 7,
+  Renamed: 8,
+  NameSynced: 9,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
@@ -97,6 +99,8 @@ export const MOODS = Object.values(Mood);
 export interface PowerLoss {
   /** What the file holds when the power is back. */
   readonly image: Buffer;
+  /** Under which name: its own, or still the one under which it was being made. */
+  readonly isNamed: boolean;
   /** Unsynced writes that are wholly there, partly, and not at all. */
   readonly kept: number;
   readonly torn: number;
@@ -134,16 +138,21 @@ export class DiskModel {
   private readonly cache: Content;
   private readonly durable: Content;
   private readonly unsynced = new Map<number, Version[]>();
+  /** The file has its own name, and a power loss cannot take it away any more. */
+  private isNamed: boolean;
+  private isNameDurable: boolean;
   /** By place. */
   private readonly writes = new Map<number, JournalRecord>();
   /** What the newest write replaced, and how long the file was before it. */
   private overwritten: Buffer = Buffer.alloc(0);
   private lengthBefore = 0;
 
-  /** `initial` is durable. */
-  constructor(initial: Buffer) {
-    this.cache = new Content(initial);
-    this.durable = new Content(initial);
+  /** `initial` is durable; null = there is no file yet. */
+  constructor(initial: Buffer | null) {
+    this.cache = new Content(initial ?? Buffer.alloc(0));
+    this.durable = new Content(initial ?? Buffer.alloc(0));
+    this.isNamed = initial !== null;
+    this.isNameDurable = initial !== null;
   }
 
   /** The file as the page cache has it: what is found after a mere SIGKILL. */
@@ -189,6 +198,12 @@ export class DiskModel {
           }
         }
         return;
+      case RecordKind.Renamed:
+        this.isNamed = true;
+        return;
+      case RecordKind.NameSynced:
+        this.isNameDurable = this.isNamed;
+        return;
       case RecordKind.Truncate:
         throw new Error('truncating is not modelled');
     }
@@ -212,6 +227,7 @@ export class DiskModel {
     const all = [...fates.values()];
     return {
       image: image.whole,
+      isNamed: this.isNameDurable || (this.isNamed && random.chance(0.5)),
       kept: all.filter(({ lost }) => lost === 0).length,
       torn: all.filter(({ kept, lost }) => kept > 0 && lost > 0).length,
       discarded: all.filter(({ kept }) => kept === 0).length,

@@ -13,6 +13,8 @@
  *   DISK_SHIM_JOURNAL  the journal, appended to
  *   DISK_SHIM_CONTROL  a file of struct control, mapped: what fails from now on, changed at any time
  *
+ * The file may be made under its name with ".new" behind it and renamed; both are one file here.
+ *
  * What must stay true: a call that the shim cannot account for on this file aborts the process.
  */
 #define _GNU_SOURCE
@@ -42,7 +44,7 @@ struct control {
 };
 
 enum { RECORD_OPEN = 1, RECORD_WRITE, RECORD_SYNCED, RECORD_WRITE_DURABLE, RECORD_SYNC_FAILED,
-       RECORD_TRUNCATE, RECORD_WRITE_FAILED };
+       RECORD_TRUNCATE, RECORD_WRITE_FAILED, RECORD_RENAMED, RECORD_NAME_SYNCED };
 
 struct record {
   uint32_t magic, kind;
@@ -89,8 +91,11 @@ typedef int (*allocate_fn)(int, int, off64_t, off64_t);
 
 static int is_ours(const char *path) {
   const char *wanted = getenv("DISK_SHIM_FILE");
-  const char *base = strrchr(path, '/');
-  return wanted != NULL && strcmp(base == NULL ? path : base + 1, wanted) == 0;
+  const char *slash = strrchr(path, '/');
+  const char *base = slash == NULL ? path : slash + 1;
+  if (wanted == NULL || strncmp(base, wanted, strlen(wanted)) != 0) return 0;
+  const char *rest = base + strlen(wanted);
+  return *rest == 0 || strcmp(rest, ".new") == 0;
 }
 
 static int kind(int fd) { return fd >= 0 && fd < FD_MAX ? kind_of[fd] : UNKNOWN; }
@@ -279,13 +284,39 @@ static int synced(void) {
   return -1;
 }
 
-#define SYNC(name)                                \
-  int name(int fd) {                              \
-    REAL(fd_fn, #name);                           \
-    return kind(fd) == UNKNOWN ? call(fd) : synced(); \
+int fdatasync(int fd) {
+  REAL(fd_fn, "fdatasync");
+  return kind(fd) == UNKNOWN ? call(fd) : synced();
+}
+
+int fsync(int fd) {
+  REAL(fd_fn, "fsync");
+  if (kind(fd) != UNKNOWN) return synced();
+  int result = call(fd);
+  /* Of the directory that holds the file: its name is durable, too. */
+  struct stat at;
+  const char *wanted = getenv("DISK_SHIM_FILE");
+  int is_directory = fstat(fd, &at) == 0 && S_ISDIR(at.st_mode);
+  if (result == 0 && is_directory && wanted != NULL && fstatat(fd, wanted, &at, 0) == 0) {
+    pthread_mutex_lock(&lock);
+    start();
+    note(RECORD_NAME_SYNCED, 0, NULL, 0, 0);
+    pthread_mutex_unlock(&lock);
   }
-SYNC(fdatasync)
-SYNC(fsync)
+  return result;
+}
+
+int rename(const char *from, const char *to) {
+  typedef int (*rename_fn)(const char *, const char *);
+  REAL(rename_fn, "rename");
+  if (!is_ours(from) || !is_ours(to)) return call(from, to);
+  pthread_mutex_lock(&lock);
+  start();
+  int result = call(from, to);
+  if (result == 0) note(RECORD_RENAMED, 0, NULL, 0, 0);
+  pthread_mutex_unlock(&lock);
+  return result;
+}
 
 #define TRUNCATE(name)                                      \
   int name(int fd, off64_t size) {                          \

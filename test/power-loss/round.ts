@@ -60,12 +60,13 @@ class Era {
   /** How much of the journal the model has. */
   private applied = 0;
 
-  constructor(libraryPath: string, directory: string, image: Buffer, random: Random) {
+  /** `loss` is how the era before ended. */
+  constructor(libraryPath: string, directory: string, loss: PowerLoss | null, random: Random) {
     mkdirSync(directory, { recursive: true });
     this.dataDir = join(directory, 'data');
     this.shim = new DiskShim(libraryPath, directory);
-    this.model = new DiskModel(image);
-    layOut(this.dataDir, image, random);
+    this.model = new DiskModel(loss?.isNamed === true ? loss.image : null);
+    layOut(this.dataDir, loss, random);
   }
 
   /** The places between records from where the model is to the end of the journal. */
@@ -83,9 +84,11 @@ class Era {
 }
 
 /** The files of a store as a power loss leaves them: the image, and what lmdb need not have synced. */
-function layOut(dataDir: string, image: Buffer, random: Random): void {
+function layOut(dataDir: string, loss: PowerLoss | null, random: Random): void {
   mkdirSync(dataDir, { recursive: true });
-  if (image.length > 0) writeFileSync(join(dataDir, 'data.mdb'), image);
+  if (loss !== null) {
+    writeFileSync(join(dataDir, loss.isNamed ? 'data.mdb' : 'data.mdb.new'), loss.image);
+  }
   // Never synced by anybody: gone, empty, or anything of the right size.
   const lock = random.int(0, 3);
   if (lock === 1) writeFileSync(join(dataDir, 'lock.mdb'), '');
@@ -129,7 +132,7 @@ class Round {
       recovered: 0,
       breaches: [],
     };
-    this.era = this.newEra(Buffer.alloc(0));
+    this.era = this.newEra(null);
   }
 
   async run(): Promise<void> {
@@ -144,9 +147,9 @@ class Round {
     rmSync(this.options.directory, { recursive: true, force: true });
   }
 
-  private newEra(image: Buffer): Era {
+  private newEra(loss: PowerLoss | null): Era {
     const directory = join(this.options.directory, `era-${++this.eras}`);
-    return new Era(this.options.libraryPath, directory, image, this.random);
+    return new Era(this.options.libraryPath, directory, loss, this.random);
   }
 
   /** Starts a server, checks what it holds, gives it work and kills it. False: it did not start. */
@@ -194,7 +197,10 @@ class Round {
     const places = era.places();
     const last = places.at(-1) ?? 0;
     // Half of them where a user has just been told something, half anywhere.
-    const told = book.places.filter((place) => place > (places[0] ?? 0) && place <= last);
+    const told = book.places
+      .filter((place) => place > (places[0] ?? 0) && place <= last)
+      // A file grows by pieces while a record is written: the place may be inside of one.
+      .map((place) => places.find((end) => end >= place) as number);
     const cuts = Array.from({ length: CUTS_PER_LIFE - 1 }, (_, i) => {
       const from = i % 2 === 0 && told.length > 0 ? told : places;
       return from[random.int(0, from.length - 1)] as number;
@@ -205,7 +211,7 @@ class Round {
       const mood = MOODS[random.int(0, MOODS.length - 1)] as Mood;
       const loss = this.count(era.model.losePower(mood, random));
       const path = join(this.options.directory, `life-${life}-cut-${images.length}`);
-      layOut(path, loss.image, random);
+      layOut(path, loss, random);
       images.push({ place, label: `life ${life}, power lost at ${place}, ${mood}`, path });
     }
     this.checkShim(life);
@@ -223,10 +229,10 @@ class Round {
     }
     const mood = MOODS[random.int(0, MOODS.length - 1)] as Mood;
     report.ends.push(mood);
-    const { image } = this.count(era.model.losePower(mood, random));
+    const loss = this.count(era.model.losePower(mood, random));
     book.rebase(last);
     era.shim.close();
-    this.era = this.newEra(image);
+    this.era = this.newEra(loss);
   }
 
   /** Everything that went into the file went through the journal, else the images are fiction. */
