@@ -50,5 +50,3 @@ process.on('message', (message: ProxyOrder) => {
   });
 });
 process.on('disconnect', () => process.exit(0));
-// Ctrl-C in the terminal is for the runner, which ends us itself.
-process.on('SIGINT', () => {});

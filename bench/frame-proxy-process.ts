@@ -40,7 +40,11 @@ export class FrameProxyProcess {
       command.unshift('taskset', '-c', `${pinning.server},${pinning.generator}`);
     }
     const [program, ...args] = command as [string, ...string[]];
-    const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+    // Its own process group: Ctrl-C in the terminal is for the runner, which ends the proxy itself.
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      detached: true,
+    });
     this.child = child;
     living.add(child);
     child.on('message', (answer: ProxyAnswer) => this.waiting.shift()?.resolve(answer));

@@ -104,6 +104,8 @@ export interface FrameProxyStats {
   /** Packets that were to be held, but passed because the bound was reached. */
   unheld: number;
   heldPeakBytes: number;
+  /** Most that ever waited for one receiver who did not read. */
+  unsentPeakBytes: number;
 }
 
 export class FrameProxy {
@@ -114,6 +116,7 @@ export class FrameProxy {
   pen = new Pen();
   heldBytes = 0;
   heldPeakBytes = 0;
+  unsentPeakBytes = 0;
   unheld = 0;
   swallowed = 0;
   untouched = 0;
@@ -187,6 +190,7 @@ export class FrameProxy {
       untouched,
       unheld,
       heldPeakBytes,
+      unsentPeakBytes: this.unsentPeakBytes,
     };
   }
 
@@ -285,7 +289,9 @@ class Lane implements FrameSink {
   take(bytes: Buffer, length: number): void {
     this.splitter.take(bytes, length);
     this.proxy.pen.flush(this.to);
-    if (this.to.writableLength > UNSENT_MAX_BYTES) {
+    const unsentBytes = this.to.writableLength;
+    if (unsentBytes > this.proxy.unsentPeakBytes) this.proxy.unsentPeakBytes = unsentBytes;
+    if (unsentBytes > UNSENT_MAX_BYTES) {
       this.isBlocked = true;
       this.flow();
     }

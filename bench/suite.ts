@@ -145,8 +145,9 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
     durationS: pick(60, 3),
     warmupS: pick(2, 0.3),
     payloadBytes: [64, 256],
-    // A message must outlast every fault: more than a minute online, however long it is away.
-    retransmit: { firstMs: pick(400, 250), maxMs: pick(1000, 400), maxAttempts: 100 },
+    // A message must outlast every fault, and the wait must outgrow every backlog: repeats of all
+    // that waits, sooner than it can be worked off, would never let the server recover.
+    retransmit: { firstMs: pick(800, 250), maxMs: pick(4000, 500), maxAttempts: 100 },
     pull: { pageMessages: 50, requestTimeoutMs: pick(1000, 400) },
     connectRatePerSec: 2000,
     quiesceTimeoutS: 60,
