@@ -44,6 +44,12 @@ export interface SeriesPoint {
   generatorBusy: number;
 }
 
+/** How probably a server that loses messages at `lossRate` would have been caught in this run. */
+export interface Detection {
+  lossRate: number;
+  probability: number;
+}
+
 export interface ScenarioResult {
   name: string;
   /** Which variant the headline figures are of; ledger, dedupe and packets sum over all. */
@@ -84,6 +90,8 @@ export interface ScenarioResult {
   series: SeriesPoint[];
   /** Loss that 0 lost of N excludes at 95 %: 3 / N (rule of three); null when N is 0. */
   lossBelow: number | null;
+  /** What the run could have seen; results of earlier versions lack it. */
+  detection?: Detection[];
   examples: string[];
   extra: Record<string, unknown>;
   variants: ScenarioResult[];
@@ -101,6 +109,28 @@ export interface Result {
   target: { kind: 'reference' | 'remote'; policy: string; store: string; url: string };
   verdict: Verdict;
   scenarios: ScenarioResult[];
+}
+
+const LOSS_RATES = [1e-4, 1e-5, 1e-6] as const;
+
+/**
+ * What `judged` messages prove and could have shown: 1 - (1 - p)^N is the probability that at least
+ * one of N messages is lost when each is with probability p, independently of the others. A server
+ * that loses in bursts is caught less often than that. `judged` = accepted messages of a run in which
+ * `lost` was judged; 0 when there was no quiescence, for then none was.
+ */
+export function detectionPower(judged: number): {
+  lossBelow: number | null;
+  detection: Detection[];
+} {
+  return {
+    lossBelow: judged === 0 ? null : 3 / judged,
+    detection: LOSS_RATES.map((lossRate) => ({
+      lossRate,
+      // 1 - (1 - p)^N without the cancellation that small p would bring.
+      probability: -Math.expm1(judged * Math.log1p(-lossRate)),
+    })),
+  };
 }
 
 const ORDER: readonly Verdict[] = ['pass', 'invalid', 'unknown', 'fail'];

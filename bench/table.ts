@@ -10,7 +10,13 @@ import {
 import type { ChaosReport } from './chaos.ts';
 import type { HttpFigures } from './http-pull-run.ts';
 import type { CostRow } from './offline-cost-run.ts';
-import type { Result, ScenarioResult, Verdict } from './result.ts';
+import {
+  type Detection,
+  detectionPower,
+  type Result,
+  type ScenarioResult,
+  type Verdict,
+} from './result.ts';
 import { formatBytes, formatCount, formatUs, significant } from './units.ts';
 
 type Style = Parameters<typeof styleText>[0];
@@ -55,15 +61,29 @@ export function renderResult(result: Result): string {
   const parts = result.scenarios.map(renderScenario);
   const lost = result.scenarios.reduce((sum, { ledger }) => sum + ledger.lost, 0);
   const sent = result.scenarios.reduce((sum, { ledger }) => sum + ledger.attempted, 0);
-  const accepted = result.scenarios.reduce((sum, { ledger }) => sum + ledger.accepted, 0);
-  const bound =
-    lost === 0 && accepted > 0 ? ` (loss below ${(3 / accepted).toExponential(1)} at 95 %)` : '';
+  // Without quiescence no loss was judged, and those messages prove nothing.
+  const judged = result.scenarios
+    .filter(({ lossBelow }) => lossBelow !== null)
+    .reduce((sum, { ledger }) => sum + ledger.accepted, 0);
+  const bound = lost === 0 ? renderPower(judged) : '';
   const verdict = paint(VERDICT_STYLE[result.verdict], result.verdict.toUpperCase());
   const interrupted = result.interrupted ? ' interrupted:' : '';
   parts.push(
     `${verdict}:${interrupted} ${result.scenarios.length} scenarios, ${formatCount(sent)} messages, ${formatCount(lost)} lost${bound}, ${result.durationS.toFixed(0)} s, seed ${result.seed}`,
   );
   return `${parts.join('\n\n')}\n`;
+}
+
+/** What 0 lost of `judged` messages proves, and what it would not have overlooked. */
+function renderPower(judged: number): string {
+  const { lossBelow, detection } = detectionPower(judged);
+  if (lossBelow === null) return '';
+  // The rarest loss that would hardly have been overlooked; if none, the commonest.
+  const caught = detection.findLast(({ probability }) => probability >= 0.95) ?? detection[0];
+  const { lossRate, probability } = caught as Detection;
+  // Rounded down: nothing short of certainty is 100 %.
+  const chance = Math.min(99.99, Math.floor(probability * 10_000) / 100);
+  return ` (loss below ${lossBelow.toExponential(1)} at 95 %; would have caught a loss of 1 in ${formatCount(1 / lossRate)} with ${chance} %)`;
 }
 
 function renderScenario(scenario: ScenarioResult): string {

@@ -51,7 +51,9 @@ export function parseThreshold(text: string): Threshold | string {
 }
 
 const ROOTS =
-  'latency load ledger dedupe retransmit packets server generator extra lossBelow'.split(' ');
+  'latency load ledger dedupe retransmit packets server generator extra lossBelow detection'.split(
+    ' ',
+  );
 const QUANTILES = ['count', 'mean', 'p50', 'p90', 'p95', 'p99', 'p999', 'p9999', 'max'];
 
 /** What cannot be a figure, said before the run instead of after it. */

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { columns, renderResult } from '../../bench/table.ts';
 import { ledgerOf } from '../support/books.ts';
+import type { ScenarioResult } from '../../bench/result.ts';
 import { resultOf, scenarioResult } from '../support/result.ts';
 
 const ESCAPE = '\u001b[';
@@ -96,8 +97,22 @@ test('says what a run without loss proves', () => {
   const text = plain(resultOf([scenarioResult()]));
   assert.match(
     text,
-    'PASS: 1 scenarios, 1,000 messages, 0 lost (loss below 3.0e-3 at 95 %), 12 s, seed 42',
+    'PASS: 1 scenarios, 1,000 messages, 0 lost (loss below 3.0e-3 at 95 %; would have caught a loss of 1 in 10,000 with 9.51 %), 12 s, seed 42',
   );
+});
+
+test('names the rarest loss that would hardly have been overlooked', () => {
+  const powerOf = (accepted: number, facts: Partial<ScenarioResult> = {}): string => {
+    const ledger = ledgerOf({ attempted: accepted, accepted });
+    const text = plain(resultOf([scenarioResult({ ledger, ...facts })]));
+    return /would have caught a loss of [^)]*/.exec(text)?.[0] ?? '';
+  };
+  assert.is(powerOf(69_074), 'would have caught a loss of 1 in 10,000 with 99.89 %');
+  assert.is(powerOf(69_075), 'would have caught a loss of 1 in 10,000 with 99.9 %');
+  assert.is(powerOf(299_571), 'would have caught a loss of 1 in 10,000 with 99.99 %');
+  assert.is(powerOf(299_572), 'would have caught a loss of 1 in 100,000 with 95 %');
+  assert.is(powerOf(100_000_000), 'would have caught a loss of 1 in 1,000,000 with 99.99 %');
+  assert.is(powerOf(1_000_000, { lossBelow: null }), '', 'no loss was judged without quiescence');
 });
 
 test('shows what is wrong: reasons, examples, and the figures that must be zero', () => {

@@ -61,6 +61,16 @@ test('converts units to the us of the file, and per cent to a share', () => {
   for (const [text, limit] of limits) assert.is(parsed(text).limit, limit, text);
 });
 
+test('the power of detection is a figure', () => {
+  const result = scenarioResult({ detection: [{ lossRate: 1e-4, probability: 0.9995 }] });
+  const outcome = judgeThreshold(parsed('detection.0.probability>=99.9%'), result);
+  assert.equal(outcome, {
+    threshold: 'detection.0.probability>=99.9%',
+    value: 0.9995,
+    ok: true,
+  });
+});
+
 test('says what is wrong with anything else, and gives an example', () => {
   const wrong = [
     '',
