@@ -218,7 +218,9 @@ export class ClientSocket {
   /** As destroy, but the peer gets RST instead of FIN. */
   reset(): void {
     this.state = this.state === State.Closed ? State.Closed : State.Closing;
-    this.socket.resetAndDestroy();
+    // Once our FIN is under way there is no RST any more: Node would report EINVAL and never close.
+    if (this.socket.writableEnded) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   private sendHandshake(endpoint: Endpoint, key: string, token: string): void {

@@ -7,7 +7,8 @@
  * reads outside [offset, offset + length).
  *
  * Cost: no allocation for the six packets of a message except the view of a content. u64 values are
- * read as two u32; a uid above 2^53 - 1 decodes to a number above UID_MAX and is refused by `isUid`.
+ * read as two u32; every u64 above 2^53 - 1 decodes to 2^53, which `isUid` refuses and which encodes
+ * as itself: a double would round such a number, and 2^64 - 1 would come back as 0.
  */
 import { assert, never } from './assert.ts';
 import {
@@ -23,6 +24,9 @@ import {
 } from './packet.ts';
 
 const TWO_32 = 4294967296;
+/** The upper half of 2^53: from here on a double counts no longer one by one. */
+const HIGH_END = 0x200000;
+const BEYOND = HIGH_END * TWO_32;
 
 /** Fixed part of each packet in bytes; the whole packet unless a content or a list follows. */
 export const PACKET_BYTES: Readonly<Record<Kind, number>> = {
@@ -76,7 +80,8 @@ function setU64(view: DataView, at: number, value: number): void {
 }
 
 function getU64(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_32;
+  const high = view.getUint32(at + 4, true);
+  return high < HIGH_END ? view.getUint32(at, true) + high * TWO_32 : BEYOND;
 }
 
 /**
