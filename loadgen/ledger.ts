@@ -46,9 +46,18 @@ export class SentBook {
 
   /** An ack:N that ended no wait: a late repeat is normal, one for a message never sent is not. */
   onIdleAckN(seq: number): void {
+    this.onLateAnswer(seq);
     if (seq <= this.attempted) return;
     this.strays ??= [];
     if (this.strays.length < NOTES_MAX) this.strays.push(seq);
+  }
+
+  /**
+   * msg:A ok or ack:N after the sender gave up: the server took the message all the same, and answers
+   * for it. Without this a loss that is admitted late would count as `unknown`.
+   */
+  onLateAnswer(seq: number): void {
+    if (this.gaveUp?.has(seq) === true) this.accepted.add(seq);
   }
 }
 

@@ -18,6 +18,7 @@ import {
   never,
   type Packet,
   type SenderCount,
+  Status,
 } from '../protocol/index.ts';
 import { bookOf, type BookShelf, type ReceivedBook, SentBook } from './ledger.ts';
 import { FaultAction } from './link.ts';
@@ -123,10 +124,10 @@ export class VirtualClient extends Timer implements SocketListener {
 
   /** Logs out with a close frame; what waits for ack:N stays in the queue. */
   goOffline(): void {
+    if (this.wanted && this.swarm.isLoading) this.swarm.counters.logouts++;
     this.wanted = false;
     this.reconnectAtMs = Infinity;
     this.socket?.close(1000);
-    if (this.wanted && this.swarm.isLoading) this.swarm.counters.logouts++;
     this.loseSession(false);
   }
 
@@ -151,10 +152,10 @@ export class VirtualClient extends Timer implements SocketListener {
   halfOpen(): void {
     if (this.socket === null) return;
     this.isHalfOpen = true;
+    this.swarm.counters.halfOpens++;
     this.socket.isAlive = false;
   }
 
-    this.swarm.counters.halfOpens++;
   endHalfOpen(): void {
     if (!this.isHalfOpen) return;
     this.isHalfOpen = false;
@@ -326,6 +327,8 @@ export class VirtualClient extends Timer implements SocketListener {
   private handle(packet: Packet, nowMs: number): void {
     const { swarm } = this;
     if (packet.kind === Kind.CountA && packet.request === PROBE_REQUEST) {
+      // A refusal holds no counts, which is not the same as nothing left: it stays unanswered.
+      if (packet.status !== Status.Ok) return;
       this.probedCount = packet.counts.reduce((sum, { count }) => sum + count, 0);
       this.probed = packet.counts.map(({ sender, count }) => ({ sender, count }));
       return;
@@ -339,27 +342,28 @@ export class VirtualClient extends Timer implements SocketListener {
       swarm.counters.undecodable++;
       this.socket?.close(1002);
     }
-    if (packet.kind === Kind.AckN && swarm.effects.length === 0) {
-      this.onIdleAckN(packet);
-    }
+    if (swarm.effects.length === 0) this.onIdleAnswer(packet);
     this.drain(nowMs);
     this.isMute = false;
     if (this.isCrashing) {
       this.isCrashing = false;
+      swarm.counters.pageCrashes++;
       this.crash(swarm.crashAwayMs());
     }
   }
 
-  private plannedAtPage(): 'crash' | 'hold' | null {
-  /** An ack:N that ended no wait. Of another epoch it may be meant for a run before this one. */
-  private onIdleAckN({ uid, epoch, seq }: Packet): void {
-    if (epoch !== this.swarm.config.epoch) return;
-    bookOf(this.sent, uid, epoch, (made) => new SentBook(made)).onIdleAckN(seq);
+  /** An answer that ended no wait. Of another epoch it may be meant for a run before this one. */
+  private onIdleAnswer({ kind, uid, epoch, seq, status }: Packet): void {
+    const isOk = kind === Kind.MsgA && status === Status.Ok;
+    if ((!isOk && kind !== Kind.AckN) || epoch !== this.swarm.config.epoch) return;
+    const book = bookOf(this.sent, uid, epoch, (made) => new SentBook(made));
+    if (isOk) book.onLateAnswer(seq);
+    else book.onIdleAckN(seq);
   }
 
+  private plannedAtPage(): 'crash' | 'hold' | null {
     const { atPage } = this;
     this.pages++;
-      swarm.counters.pageCrashes++;
     if (atPage === null || atPage.reached || this.pages !== atPage.nth) return null;
     atPage.reached = true;
     return atPage.action;
@@ -436,13 +440,6 @@ export class VirtualClient extends Timer implements SocketListener {
     return faults.decide(kind, nth);
   }
 
-  private connect(): void {
-    const { swarm } = this;
-    this.connectStartedUs = swarm.touch();
-    swarm.counters.connects++;
-    this.socket = new ClientSocket(
-      swarm.hub,
-      swarm.endpoint,
   private resetNow(): void {
     const socket = this.socket;
     this.socket = null;
@@ -453,6 +450,13 @@ export class VirtualClient extends Timer implements SocketListener {
     this.connect();
   }
 
+  private connect(): void {
+    const { swarm } = this;
+    this.connectStartedUs = swarm.touch();
+    swarm.counters.connects++;
+    this.socket = new ClientSocket(
+      swarm.hub,
+      swarm.endpoint,
       swarm.tokenOf(this.uid),
       this,
       swarm.socketLimits,

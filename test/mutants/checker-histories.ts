@@ -26,6 +26,8 @@ export type Happening = Conversation & { readonly seq: number } & (
     | { readonly do: 'send' }
     | { readonly do: 'accept' }
     | { readonly do: 'settle'; readonly how: Settlement }
+    /** ack:N, or msg:A ok, that ended no wait. */
+    | { readonly do: 'late'; readonly packet: 'ack:N' | 'msg:A' }
     | {
         readonly do: 'arrive';
         /** The machine called it new: a line of the application's log. */
@@ -70,6 +72,8 @@ const FAULTS = [
   'from nobody',
   'swallowed by dedupe',
   'settled twice',
+  'lost and admitted late',
+  'confirmed though never sent',
   'accepted and failed',
   'stuck',
   'flipped',
@@ -182,6 +186,10 @@ function drawMessage(writer: Writer, random: Random, message: Message, manner: M
   const isAccepted = random.chance(isConfirmed ? 0.9 : 0.5) && (how !== 'failed' || isChaos);
   if (isAccepted) writer.write(writer.after(sentMs), { ...message, do: 'accept' });
   if (how !== null) writer.write(writer.after(sentMs), { ...message, do: 'settle', how });
+  if (how !== null && random.chance(0.1)) {
+    const packet = random.chance(0.5) ? 'ack:N' : 'msg:A';
+    writer.write(sentMs + 500, { ...message, do: 'late', packet });
+  }
   if (isChaos && random.chance(0.03)) {
     writer.write(writer.after(sentMs), { ...message, do: 'settle', how: 'gaveUp' });
   }
@@ -266,6 +274,17 @@ function plant(
       say(seq, settle('gaveUp'));
       say(seq, settle(random.chance(0.5) ? 'gaveUp' : 'failed'));
       return;
+    case 'lost and admitted late':
+      say(seq, settle('gaveUp'));
+      writer.write(10 * seq + 500, {
+        ...{ sender, receiver, epoch, seq },
+        do: 'late',
+        packet: random.chance(0.5) ? 'ack:N' : 'msg:A',
+      });
+      return;
+    case 'confirmed though never sent':
+      writer.write(1e6, { sender, receiver, epoch, seq: seq + 1, do: 'late', packet: 'ack:N' });
+      return;
     case 'accepted and failed':
       say(seq, accept);
       say(seq, settle('failed'));
@@ -295,7 +314,13 @@ function lookAtEvery({ happenings, stuck }: History): Truth {
     conversationOf.set(name, conversation);
     if (it.do === 'send') attempted.add(name);
     else if (it.do === 'accept') accepted.add(name);
-    else if (it.do === 'settle') {
+    else if (it.do === 'late') {
+      // Whoever was waited for in vain has the message after all, and answers for it.
+      if (settled.get(name) === 'gaveUp') accepted.add(name);
+      if (it.packet === 'ack:N' && !attempted.has(name)) {
+        violations.add(`ack:N only for what was sent: ${name}`);
+      }
+    } else if (it.do === 'settle') {
       if (settled.has(name)) violations.add(`a message settles once: ${conversation}`);
       else settled.set(name, it.how);
     } else {

@@ -188,17 +188,20 @@ function tell(
 ): void {
   const { ledger } = modules;
   const { sender, receiver, epoch, seq } = happening;
+  const sentBook = (): ledgerModule.SentBook => {
+    const shelf = client.sent as ledgerModule.BookShelf<ledgerModule.SentBook>;
+    return ledger.bookOf(shelf, receiver, epoch, (made) => new ledger.SentBook(made));
+  };
   effect.uid = receiver;
   effect.epoch = epoch;
   effect.seq = seq;
   switch (happening.do) {
     case 'send':
-      ledger.bookOf(
-        client.sent as Map<number, InstanceType<typeof ledger.SentBook>>,
-        receiver,
-        epoch,
-        (made) => new ledger.SentBook(made),
-      ).attempted++;
+      sentBook().attempted++;
+      return;
+    case 'late':
+      if (happening.packet === 'ack:N') sentBook().onIdleAckN(seq);
+      else sentBook().onLateAnswer(seq);
       return;
     case 'accept':
       effect.kind = ClientEffectKind.Accepted;
@@ -234,6 +237,9 @@ function bytesOf(
     receiver: content === 'of another receiver' ? receiver + 1000 : receiver,
   });
   const { bytes } = made;
-  if (content === 'flipped') bytes[random.int(0, bytes.length - 1)]! ^= 1 << random.int(0, 7);
+  if (content === 'flipped') {
+    const last = bytes.length - 1;
+    bytes[random.chance(0.3) ? last : random.int(0, last)]! ^= 1 << random.int(0, 7);
+  }
   return content === 'cut' ? bytes.subarray(0, bytes.length - random.int(1, 40)) : bytes;
 }

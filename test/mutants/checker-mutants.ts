@@ -144,6 +144,18 @@ const LEDGER_ROWS: readonly Row[] = [
   },
   {
     ...IN_LEDGER,
+    name: 'ledger ignores answers that come after giving up',
+    find: 'if (this.gaveUp?.has(seq) === true) this.accepted.add(seq);',
+    replace: '',
+  },
+  {
+    ...IN_LEDGER,
+    name: 'ledger finds nothing in an ack:N for what nobody sent',
+    find: 'if (this.strays.length < NOTES_MAX) this.strays.push(seq);',
+    replace: '',
+  },
+  {
+    ...IN_LEDGER,
     name: 'ledger closes a book without what was corrupt',
     find: 'corrupt: book.corrupt,',
     replace: 'corrupt: 0,',
