@@ -67,6 +67,7 @@ test('fills in the defaults of a load', () => {
     crashOnPage: null,
     clientEvents: [],
     serverEvents: [],
+    chaos: null,
     variants: [],
   });
 });
