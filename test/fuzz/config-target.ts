@@ -31,6 +31,8 @@ function pairsOf(text: string): Record<string, string> {
 export const openConfigTarget: OpenTarget = async () => {
   const { environmentOf, loadServerConfig, SETTING_NAMES } = await import('../../server/config.ts');
   const { readScenarioFile } = await import('../../bench/scenario.ts');
+  // The YAML library warns of tags it does not know by process.emitWarning, thousands of times here.
+  process.removeAllListeners('warning');
   const directory = mkdtempSync(join(tmpdir(), 'ackbench-fuzz-'));
   const file = join(directory, 'settings.yaml');
   const defaults = loadServerConfig({ flags: {}, environment: {}, file: undefined });

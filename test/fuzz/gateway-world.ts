@@ -21,6 +21,7 @@ import {
   Gateway,
   type GatewayEffect,
   GatewayEffectKind,
+  type GatewayOptions,
   isUid,
   Kind,
   KIND_NAME,
@@ -40,7 +41,7 @@ const BURST = 24;
 const PACKETS_PER_SEC = 10;
 const START_MS = 1_700_000_000_000;
 
-interface Client {
+export interface Client {
   readonly number: number;
   session: Session<Client> | null;
   /** Requests without an answer: how many of each name. */
@@ -92,12 +93,16 @@ export class GatewayWorld {
   private readonly stored = new Set<string>();
   private input = 0;
 
-  /** Bit 0 of `head`: durable; bit 1: a packet rate and few operations in flight. */
-  constructor(head: number, seen: Set<number>) {
+  /** Bit 0 of `head`: durable; bit 1: a packet rate and few operations in flight. `make` makes the gateway to judge. */
+  constructor(
+    head: number,
+    seen: Set<number>,
+    make = (options: GatewayOptions): Gateway<Client> => new Gateway<Client>(options),
+  ) {
     this.seen = seen;
     this.isLimited = (head & 2) !== 0;
     this.pendingMax = this.isLimited ? 3 : 1000;
-    this.gateway = new Gateway<Client>({
+    this.gateway = make({
       policy: (head & 1) !== 0 ? Policy.Durable : Policy.Relay,
       contentMaxBytes: CONTENT_MAX_BYTES,
       pageMaxMessages: PAGE_MAX_MESSAGES,
