@@ -14,8 +14,12 @@ export interface Sabotage {
   readonly rate: number;
   /** File beside this one, without its ending. */
   readonly scenario: 'online' | 'offline' | 'saturation';
-  /** Figures that must not be 0; the first one has to be named by an example. */
+  /** Figures that must not be 0, and of which the first has to be named by an example. */
   readonly figures: readonly (keyof Ledger)[];
+  /** The law of conservation that must be violated, by a message that is named. */
+  readonly law?: string;
+  /** Messages without which the bug may well not strike; few are enough when not given. */
+  readonly messages?: number;
   readonly makeGateway?: gateways.MakeGateway;
   readonly wrapStore?: stores.WrapStore;
 }
@@ -58,7 +62,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     does: 'a deleted row comes back under a new msgid, 1 page in 10',
     rate: 0.1,
     scenario: 'offline',
-    figures: ['duplicated', 'unexpected', 'corrupt'],
+    // Under a new name it is a message that nobody sent; its content says whose copy it is.
+    figures: ['corrupt', 'unexpected'],
     wrapStore: stores.resurrects,
   },
   {
@@ -90,7 +95,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     does: 'pushes a retransmission under a new msgid',
     rate: 1,
     scenario: 'online',
-    figures: ['duplicated', 'unexpected', 'corrupt'],
+    figures: ['corrupt', 'unexpected'],
     makeGateway: gateways.renames,
   },
   {
@@ -114,7 +119,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     does: 'gives 1 confirmation in 10 to somebody else',
     rate: 0.1,
     scenario: 'online',
-    figures: ['falseConfirm'],
+    // Only by chance does the wrong addressee wait for a message of the same name, and lose it.
+    figures: [],
+    law: 'ack:N only for what was sent',
     makeGateway: gateways.confirmsWrongly,
   },
   {
@@ -123,9 +130,36 @@ export const SABOTAGES: readonly Sabotage[] = [
     rate: 1e-4,
     scenario: 'saturation',
     figures: ['lost', 'falseConfirm'],
+    messages: 80_000,
     makeGateway: gateways.drops,
   },
 ];
+
+/** What a run says against a server. */
+export interface Findings {
+  readonly reasons: readonly string[];
+  readonly examples: readonly string[];
+  readonly ledger: Ledger;
+}
+
+const NAMED = /\d+->\d+ epoch \d+ (?:seq|still counted:) \d+/;
+
+/** The example by which a run names what `sabotage` did; undefined when it names nothing. */
+export function exampleOf({ figures, law }: Sabotage, found: Findings): string | undefined {
+  if (law !== undefined) {
+    return found.reasons.find((reason) => reason.includes(law) && NAMED.test(reason));
+  }
+  const [figure] = figures;
+  return found.examples.find((text) => text.startsWith(`${figure} `) && NAMED.test(text));
+}
+
+/** Why a run did not show what it had to show; null when it did. */
+export function missOf(sabotage: Sabotage, found: Findings): string | null {
+  for (const figure of sabotage.figures) {
+    if (found.ledger[figure] === 0) return `${figure} is 0`;
+  }
+  return exampleOf(sabotage, found) === undefined ? 'nothing is named' : null;
+}
 
 /** The healthy server, by the same road. */
 export const NO_SABOTAGE = 'none';
