@@ -3,11 +3,14 @@
  * log in, drain over their sockets and the ledger is closed as in every run.
  *
  * No rate is given to autocannon, so its correction for coordinated omission (which assumes an
- * interval of 1 ms at any rate) is off; its latencies are those of a closed loop, reported as such. Not acknowledging makes
- * every request pull the same first page, so the inboxes stay full for the audit.
+ * interval of 1 ms at any rate) is off; its latencies are those of a closed loop, reported as such.
+ * Not acknowledging makes every request pull the same first page, so the inboxes stay full for the
+ * audit. A sample of these pages is checked row by row before the load; under load, answers are
+ * only counted and their size compared with the checked ones.
  */
 import autocannon from 'autocannon';
 import { createMinter, type RetransmitTimers, SwarmPool } from '../loadgen/index.ts';
+import { auditPages, meanPage, type PageAudit } from './http-page-audit.ts';
 import type { ScenarioResult, Verdict } from './result.ts';
 import {
   auditReasons,
@@ -31,6 +34,11 @@ const TIMEOUT_MS = 30_000;
 const UID_BASE = 3_000_000;
 const RETRANSMIT: RetransmitTimers = { firstMs: 200, maxMs: 200, maxAttempts: 50, jitter: 0.1 };
 const SENDERS_MAX = 20;
+/** Pages that are read and checked before the load. */
+const AUDITED_PAGES_MAX = 200;
+const MISTAKES_MAX = 5;
+/** Answers under load smaller than this share of a checked page are not that page. */
+const SMALLEST_SHARE = 0.9;
 
 export interface HttpFigures {
   requestsPerSec: number;
@@ -92,8 +100,11 @@ export async function runHttpPull(
       await pool.ask('send', all);
       if (rest > 0) await pool.ask('send', { ...all, to: rest, count: 1 });
     }
+    // After an interruption the inboxes are not full.
+    const sample = signal.aborted ? 0 : Math.min(scenario.users, AUDITED_PAGES_MAX);
+    const pages = await auditSample(scenario, target, { senders, sample });
     const cpuBefore = target.server?.cpuUs() ?? null;
-    const figures = await pullOverHttp(context, scenario, target, senders);
+    const figures = await pullOverHttp(context, scenario, target, { senders, pages });
     const cpuAfter = target.server?.cpuUs() ?? null;
     const rssBytes = target.server?.rssBytes() ?? null;
     if (!signal.aborted) context.servers.prepareNext();
@@ -110,6 +121,14 @@ export async function runHttpPull(
     if (figures.non2xx > 0 || figures.errors > 0) {
       reasons.push(`${figures.non2xx} answers were not 2xx, ${figures.errors} requests failed`);
     }
+    reasons.push(...pages.mistakes.slice(0, MISTAKES_MAX));
+    const bytesPerPage = figures.bytesPerSec / Math.max(figures.requestsPerSec, 1e-9);
+    const auditedBytes = meanPage(pages).bytes;
+    if (figures.requests > 0 && bytesPerPage < SMALLEST_SHARE * auditedBytes) {
+      reasons.push(
+        `answers under load had ${Math.round(bytesPerPage)} bytes, a page has ${Math.round(auditedBytes)}`,
+      );
+    }
     let verdict: Verdict = reasons.length > 0 ? 'fail' : 'pass';
     if (verdict === 'pass' && (!quiescence.reached || signal.aborted)) {
       verdict = 'unknown';
@@ -121,7 +140,7 @@ export async function runHttpPull(
       reasons.push(unproven);
     }
     const cpuUs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
-    const rows = figures.requests * Math.min(scenario.pageMessages, messages);
+    const rows = figures.requests * meanPage(pages).rows;
     const result: ScenarioResult = {
       name: scenario.name,
       variant: null,
@@ -167,22 +186,43 @@ export async function runHttpPull(
   }
 }
 
+/** Audits the pages of users spread over all. */
+function auditSample(
+  scenario: HttpPullScenario,
+  target: { url: string; jwtKey: string; isInsecure: boolean },
+  { senders, sample }: { senders: number; sample: number },
+): Promise<PageAudit> {
+  const { users, messagesPerUser, pageMessages } = scenario;
+  const first = UID_BASE + senders;
+  return auditPages({
+    origin: originOf(target),
+    isInsecure: target.isInsecure,
+    uids: Array.from({ length: sample }, (_, i) => first + Math.floor((i * users) / sample)),
+    tokenOf: createMinter(target.jwtKey),
+    stored: messagesPerUser,
+    limit: pageMessages,
+  });
+}
+
+function originOf(target: { url: string }): string {
+  return new URL(target.url.replace(/^ws/, 'http')).origin;
+}
+
 async function pullOverHttp(
   context: RunContext,
   scenario: HttpPullScenario,
   target: { url: string; jwtKey: string },
-  senders: number,
+  known: { senders: number; pages: PageAudit },
 ): Promise<HttpFigures> {
   const mint = createMinter(target.jwtKey);
-  const url = new URL(target.url.replace(/^ws/, 'http'));
   const instance = autocannon({
-    url: url.origin,
+    url: originOf(target),
     connections: scenario.connections,
     duration: scenario.durationS,
     requests: Array.from({ length: scenario.users }, (_, user) => ({
       method: 'GET' as const,
       path: `/v1/inbox?limit=${scenario.pageMessages}`,
-      headers: { authorization: `Bearer ${mint(UID_BASE + senders + user)}` },
+      headers: { authorization: `Bearer ${mint(UID_BASE + known.senders + user)}` },
     })),
   } as autocannon.Options);
   const stop = (): void => (instance as unknown as { stop(): void }).stop();
@@ -190,7 +230,7 @@ async function pullOverHttp(
   const ticks = setInterval(() => context.progress.phase('pulling over HTTP'), 1000);
   try {
     const result = await instance;
-    const rowsPerPage = Math.min(scenario.pageMessages, scenario.messagesPerUser);
+    const rowsPerPage = meanPage(known.pages).rows;
     const requests = result.requests.total;
     const seconds = Math.max(result.duration, 0.001);
     return {

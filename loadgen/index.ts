@@ -15,7 +15,7 @@ export { type ProcessSample, sampleProcess } from './process-sampler.ts';
 export { Random } from './random.ts';
 export { isQuantileKnown, LATENCY_MAX_US, type LatencySummary, Recorder } from './recorder.ts';
 export { Arrivals, ReceiverChoice } from './schedule.ts';
-export { PAYLOAD_MIN_BYTES } from './payload.ts';
+export { Payload, PAYLOAD_MIN_BYTES, PayloadReader } from './payload.ts';
 export { parseEndpoint } from './socket.ts';
 export type * from './swarm-config.ts';
 export type { SwarmReport } from './swarm.ts';
