@@ -63,12 +63,12 @@ export class DiskShim {
   private readonly control: number;
   private journal = -1;
 
-  /** `directory` takes the journal and the control block. */
-  constructor(libraryPath: string, directory: string) {
+  /** `directory` takes the journal and the control block, or has them already. */
+  constructor(libraryPath: string, directory: string, { isNew } = { isNew: true }) {
     this.libraryPath = libraryPath;
     this.journalPath = join(directory, 'disk-journal');
     this.controlPath = join(directory, 'disk-control');
-    writeFileSync(this.controlPath, new Uint8Array(FIELDS.length * 4));
+    if (isNew) writeFileSync(this.controlPath, new Uint8Array(FIELDS.length * 4));
     this.control = openSync(this.controlPath, 'r+');
   }
 

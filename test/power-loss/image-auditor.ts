@@ -7,8 +7,7 @@ import { writeSync } from 'node:fs';
 import { Status } from '../../protocol/index.ts';
 import { openLmdbStore } from '../../server/stores/lmdb-store.ts';
 import { newRow, StoreClient } from '../support/store-client.ts';
-import { digestOf, type FoundRow } from './inbox-book.ts';
-import { RECEIVERS } from './workload.ts';
+import { digestOf, type FoundRow, RECEIVERS } from './inbox-book.ts';
 
 const LIMITS = { inboxMaxMessages: 1_000_000, inboxMaxBytes: 1_000_000_000 };
 

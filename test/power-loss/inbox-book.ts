@@ -8,6 +8,12 @@
  */
 import { createHash } from 'node:crypto';
 
+export const OFFLINE: readonly number[] = [2001, 2002, 2003, 2004, 2005];
+/** Online, acknowledges a third: its rows are stored under the durable policy only. */
+export const ONLINE = 3001;
+/** Whose inboxes are audited. */
+export const RECEIVERS: readonly number[] = [...OFFLINE, ONLINE];
+
 /** A row as it was found after a power loss. */
 export interface FoundRow {
   readonly receiver: number;

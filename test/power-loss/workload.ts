@@ -6,15 +6,17 @@
  */
 import type { Random } from '../support/random.ts';
 import { ackR, msgR, STATUS, type Stranger } from '../support/stranger.ts';
-import { digestOf, type FoundRow, type InboxBook } from './inbox-book.ts';
+import {
+  digestOf,
+  type FoundRow,
+  type InboxBook,
+  OFFLINE,
+  ONLINE,
+  RECEIVERS,
+} from './inbox-book.ts';
 import type { Victim } from './victim.ts';
 
 const SENDER = 1001;
-const OFFLINE = [2001, 2002, 2003, 2004, 2005];
-/** Online, acknowledges a third: its rows are stored under the durable policy only. */
-const ONLINE = 3001;
-/** Whose inboxes are audited. */
-export const RECEIVERS: readonly number[] = [...OFFLINE, ONLINE];
 const WINDOW = 48;
 /** A refused message is followed by another one after so long. */
 const REFUSED_PAUSE_MS = 20;

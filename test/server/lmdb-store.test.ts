@@ -3,7 +3,18 @@
  * commits, kill -9, the bounded index, the lock of the directory.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
@@ -386,6 +397,96 @@ test('says in one sentence why it cannot open a directory', async () => {
     await later.put(Buffer.from('ackbench.version'), Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0));
     await later.close();
     assert.match(refusal(newer), 'has schema version 2, this server knows 1;');
+  });
+});
+
+/** A store with rows of every size, some deleted again: branches, leaves, large rows, free pages. */
+async function fillStore(path: string): Promise<void> {
+  const client = new StoreClient(openLmdbStore({ path, limits: LIMITS }));
+  for (let receiver = 1; receiver <= 8; receiver++) {
+    const content = new Uint8Array(receiver === 8 ? 20_000 : 60);
+    await client.putSeqs(range(1, receiver === 8 ? 5 : 200), { receiver, content });
+  }
+  await client.deletePage(await client.page({ receiver: 2 }), { receiver: 2 });
+  await client.store.close();
+}
+
+function overwrite(file: string, offset: number, bytes: Uint8Array): void {
+  const descriptor = openSync(file, 'r+');
+  writeSync(descriptor, bytes, 0, bytes.length, offset);
+  closeSync(descriptor);
+}
+
+const PAGE_BYTES = 4096;
+const DAMAGES: readonly { name: string; damage: (file: string) => void; says: RegExp }[] = [
+  { name: 'is empty', damage: (file) => truncateSync(file, 0), says: /only 0 bytes long/ },
+  {
+    name: 'is cut inside its head',
+    damage: (file) => truncateSync(file, 5000),
+    says: /only 5000 bytes long/,
+  },
+  {
+    name: 'is cut short',
+    damage: (file) => truncateSync(file, 10 * PAGE_BYTES),
+    says: /page \d+ is missing/,
+  },
+  {
+    name: 'has lost its large rows',
+    damage: (file) => truncateSync(file, readFileSync(file).length - 12 * PAGE_BYTES),
+    says: /page \d+ is missing/,
+  },
+  {
+    name: 'begins with zeros',
+    damage: (file) => overwrite(file, 0, new Uint8Array(PAGE_BYTES)),
+    says: /page 0 is not the head of a database/,
+  },
+  {
+    name: 'has a second page of zeros',
+    damage: (file) => overwrite(file, PAGE_BYTES, new Uint8Array(PAGE_BYTES)),
+    says: /page 1 is not the head of a database/,
+  },
+  {
+    name: 'has zeros behind its head',
+    damage: (file) => overwrite(file, 2 * PAGE_BYTES, new Uint8Array(30 * PAGE_BYTES)),
+    says: /page \d+ is damaged/,
+  },
+  {
+    name: 'holds something else',
+    damage: (file) => writeFileSync(file, Buffer.alloc(100_000, 'not a database ')),
+    says: /page 0 is not the head of a database/,
+  },
+];
+
+for (const { name, damage, says } of DAMAGES) {
+  test(`refuses, in a sentence, a database that ${name}`, async () => {
+    await withTempDir(async (path) => {
+      await fillStore(path);
+      const file = join(path, 'data.mdb');
+      await openLmdbStore({ path, limits: LIMITS }).close();
+      damage(file);
+      const before = readFileSync(file);
+      assert.match(refusal(path), says);
+      assert.match(refusal(path), `the database ${file} is damaged: `);
+      assert.not(existsSync(join(path, LOCK)), 'and takes no lock');
+      assert.ok(readFileSync(file).equals(before), 'and leaves it as it is');
+    });
+  });
+}
+
+test('survives a start that was cut off before the database had its name', async () => {
+  await withTempDir(async (path) => {
+    await fillStore(path);
+    for (const bytes of [0, 4096, 8192, 12_288]) {
+      // A draft, whole or in part, as a power failure leaves it.
+      const draft = join(path, 'data.mdb.new');
+      if (existsSync(join(path, 'data.mdb'))) renameSync(join(path, 'data.mdb'), draft);
+      truncateSync(draft, bytes);
+      const client = new StoreClient(openLmdbStore({ path, limits: LIMITS }));
+      assert.equal(await client.seqs(), []);
+      assert.equal(await client.putSeqs([1]), [Ok]);
+      await client.store.close();
+      assert.equal(readdirSync(path).sort(), ['data.mdb', 'lock.mdb']);
+    }
   });
 });
 
