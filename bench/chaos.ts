@@ -26,6 +26,7 @@ import type { ServerProcess } from './server-process.ts';
 const STATS_MS = 1000;
 /** Wait for a link that could be hit. */
 const NO_LINK_MS = 50;
+const LATE_MS = 5000;
 
 /** What really happened. Counts. */
 export interface ChaosReport {
@@ -266,12 +267,18 @@ export class ChaosRun {
       seed: this.seed,
       of: 'network',
     });
+    const happened = new Set<LinkAction>();
     for (const { atMs, forMs, event } of events) {
       const { action, share, bytesPerSec } = event;
+      // A kind that found no link yet, because the server was down, may still find one a bit late.
+      const untilMs = happened.has(action) ? this.untilMs : this.untilMs + LATE_MS;
       await waitUntil(atMs);
-      while (!signal.aborted && this.nowMs < this.untilMs) {
-        if ((await proxy.hit({ action, share, bytesPerSec, forMs })) > 0) break;
-        await pause(NO_LINK_MS, signal); // the server is down
+      while (!signal.aborted && this.nowMs < untilMs) {
+        if ((await proxy.hit({ action, share, bytesPerSec, forMs })) > 0) {
+          happened.add(action);
+          break;
+        }
+        await pause(NO_LINK_MS, signal);
       }
     }
   }

@@ -45,8 +45,8 @@ const MSG_HEADER_BYTES = 20;
 const LINGER_MS = 10_000;
 
 /**
- * What can be done to whole links. reset: RST to both sides. tear: the next packet is cut in the
- * middle, then both sides are closed. half-open: nothing passes, nobody is told; -up and -down: in
+ * What can be done to whole links. reset: RST to both sides. tear: the next packet, either way, is
+ * cut in the middle, then both sides are closed. half-open: nothing passes, nobody is told; -up and -down: in
  * that direction only. ghost: the client is reset and the server is not told. stall: nothing is read
  * for a while. throttle: reads are as slow as `bytesPerSec`.
  */
@@ -428,7 +428,7 @@ class Link {
     const { up, down } = this;
     switch (action) {
       case 'tear': // counted when it happens
-        (this.proxy.random.chance(0.5) ? up : down).isTearing = true;
+        up.isTearing = down.isTearing = true;
         return;
       case 'reset':
         this.destroy();

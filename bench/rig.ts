@@ -357,26 +357,39 @@ export function proofReason({ attempted, accepted }: Ledger): string | null {
   return `no message was ${attempted === 0 ? 'sent' : 'accepted'}: nothing was proven`;
 }
 
-/** Samples of all workers, second by second. */
+/** Samples hold a histogram each: of older seconds only the point is kept. */
+const SAMPLED_SECONDS = 16;
+
+/**
+ * Samples of all workers, second by second. A sample of a worker that comes more than
+ * `SAMPLED_SECONDS` late is left out of the series (and of nothing else).
+ */
 export class SeriesCollector {
   private readonly seconds = new Map<number, SecondSample[]>();
+  private readonly closed: SeriesPoint[] = [];
+  private closedUntil = -Infinity;
 
   /** Adds a worker's second and returns what is known of that second so far. */
   add(sample: SecondSample): SeriesPoint {
     const second = Math.round(sample.second);
+    if (second <= this.closedUntil) return pointOf(second, [sample]);
     const samples = this.seconds.get(second) ?? [];
     samples.push(sample);
     this.seconds.set(second, samples);
+    while (this.seconds.size > SAMPLED_SECONDS) this.closeOldest();
     return pointOf(second, samples);
   }
 
   points(untilS: number): SeriesPoint[] {
-    const points: SeriesPoint[] = [];
-    for (const [second, samples] of [...this.seconds].sort(([a], [b]) => a - b)) {
-      if (second < 1 || second > untilS + 0.5) continue;
-      points.push(pointOf(second, samples));
-    }
-    return points;
+    const open = [...this.seconds].sort(([a], [b]) => a - b).map(([at, all]) => pointOf(at, all));
+    return [...this.closed, ...open].filter(({ second }) => second >= 1 && second <= untilS + 0.5);
+  }
+
+  private closeOldest(): void {
+    const oldest = Math.min(...this.seconds.keys());
+    this.closed.push(pointOf(oldest, this.seconds.get(oldest) as SecondSample[]));
+    this.closedUntil = oldest;
+    this.seconds.delete(oldest);
   }
 }
 

@@ -58,6 +58,8 @@ export class ServerProcess {
   private readonly pinning: Pinning | null;
   private readonly dataDir: string;
   private stderrTail = '';
+  /** Wakes the server should we be killed while it is paused: stopped, it would not notice. */
+  private waker: ChildProcess | null = null;
 
   private constructor(order: ServerOrder, pinning: Pinning | null) {
     this.order = order;
@@ -111,11 +113,20 @@ export class ServerProcess {
   }
 
   pause(): void {
-    this.child?.kill('SIGSTOP');
+    const { child } = this;
+    if (child?.pid === undefined) return;
+    const script = 'read -r line; kill -CONT "$1"';
+    this.waker ??= spawn('sh', ['-c', script, 'sh', String(child.pid)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    }).on('error', () => {});
+    child.kill('SIGSTOP');
   }
 
   resume(): void {
     this.child?.kill('SIGCONT');
+    this.waker?.stdin?.on('error', () => {}).end();
+    this.waker = null;
   }
 
   /** SIGTERM; false when it did not drain with exit code 0. Removes the data. */

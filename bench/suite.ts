@@ -156,7 +156,7 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
     chaos: {
       quietS: pick(2, 0.4),
       server: [
-        { action: 'kill', everyS: every(10, 1.5), forMs: [50, pick(600, 200)] },
+        { action: 'kill', everyS: every(10, 2), forMs: [50, pick(600, 200)] },
         { action: 'pause', everyS: every(8, 1), forMs: [50, pick(500, 150)] },
       ],
       network: [
@@ -180,9 +180,9 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
         { action: 'throttle', everyS: every(5, 0.7), forMs: [200, pick(2000, 400)] },
       ],
       clients: [
-        { action: 'crash', everyS: every(2, 0.4), forMs: [10, pick(1000, 200)] },
-        { action: 'disconnect', everyS: every(20, 1.5), share: 1 },
-        { action: 'slow-read', everyS: every(5, 0.7), forMs: [100, pick(1500, 300)] },
+        { action: 'crash', everyS: every(2, 0.2), forMs: [10, pick(1000, 200)] },
+        { action: 'disconnect', everyS: every(20, 0.8), share: 1 },
+        { action: 'slow-read', everyS: every(5, 0.2), forMs: [100, pick(1500, 300)] },
       ],
       packets: {
         drop: { ...six(pick(0.005, 0.02)), ...inbox(pick(0.01, 0.05)) },

@@ -36,7 +36,7 @@ const SMALL = {
   name: 'small-chaos',
   clients: 60,
   load: { mode: 'open', ratePerSec: 500 },
-  durationS: 4,
+  durationS: 3.5,
   warmupS: 0.2,
   retransmit: { firstMs: 200, maxMs: 400, maxAttempts: 100 },
   pull: { requestTimeoutMs: 300, pageMessages: 20 },
@@ -52,8 +52,8 @@ const SMALL = {
     network: LINK_ACTIONS.map((action) => ({ action, everyS: 0.5, share: 0.1, forMs: [50, 300] })),
     clients: [
       { action: 'crash', everyS: 0.3, share: 0.2, forMs: [10, 100] },
-      { action: 'disconnect', everyS: 1.5, share: 1 },
-      { action: 'slow-read', everyS: 0.5, share: 0.2, forMs: [50, 200] },
+      { action: 'disconnect', everyS: 0.8, share: 1 },
+      { action: 'slow-read', everyS: 0.2, share: 0.2, forMs: [50, 200] },
     ],
     packets: {
       drop: each(0.03),
@@ -126,12 +126,19 @@ function childrenOf(pid: number): { pid: number; command: string }[] {
   });
 }
 
-onLinux('neither server nor proxy outlives a bench that is killed', async () => {
-  const { cli } = bench({ ...SMALL, durationS: 60 });
+function stateOf(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat.charAt(stat.lastIndexOf(')') + 2);
+}
+
+onLinux('neither a paused server nor a proxy outlives a bench that is killed', async () => {
+  const pauses = { ...SMALL.chaos, server: [{ action: 'pause', everyS: 0.05, forMs: 30_000 }] };
+  const { cli } = bench({ ...SMALL, durationS: 60, chaos: pauses });
   const proxy = await eventually('a proxy', () =>
     childrenOf(cli.pid).find(({ command }) => command.includes('frame-proxy-main')),
   );
   const server = await eventually('a server', () => serverOf(cli.pid));
+  await eventually('a pause', () => stateOf(server.pid) === 'T');
   process.kill(cli.pid, 'SIGKILL');
   await cli.ended;
   await eventually('the proxy ends', () => isGone(proxy.pid));
