@@ -11,6 +11,7 @@
  * Bounds: a frame above `frameMaxBytes` closes the connection (1009); more than `unsentMaxBytes` in
  * the socket closes it too, because a server that does not read would otherwise fill our memory.
  */
+import { isUtf8 } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -94,11 +95,13 @@ export class ClientSocket {
   /** Bytes of a frame (or of the handshake) that the reads so far have cut. */
   private rest: Buffer | null = null;
   private restLength = 0;
-  /** Parts of a fragmented message. */
-  private fragments: Buffer[] | null = null;
+  /** The fragments of a message so far, in the first `fragmentBytes`; null outside of one. */
+  private fragments: Buffer | null = null;
   private fragmentBytes = 0;
   private closeCode = 1006;
   private closeReason = '';
+  /** The peer has said its last word, or one too many: what follows is not looked at. */
+  private isDeaf = false;
   /** False: pings are not answered and nothing is written (half-open link). */
   isAlive = true;
 
@@ -245,7 +248,7 @@ export class ClientSocket {
     const { hub } = this;
     hub.reads++;
     hub.bytesReceived += length;
-    if (this.state === State.Closed) return;
+    if (this.state === State.Closed || this.isDeaf) return;
     if (this.restLength === 0) {
       const used = this.parse(bytes, view, length);
       if (used < length) this.keep(bytes, used, length);
@@ -281,7 +284,7 @@ export class ClientSocket {
       at = this.parseHandshake(bytes, length);
       if (at === 0) return 0;
     }
-    while (length - at >= 2 && !this.socket.destroyed) {
+    while (length - at >= 2 && !this.isDeaf && !this.socket.destroyed) {
       const first = bytes[at] as number;
       const second = bytes[at + 1] as number;
       if ((first & 0x70) !== 0 || (second & 0x80) !== 0) {
@@ -323,7 +326,10 @@ export class ClientSocket {
     }
     switch (opcode) {
       case Opcode.Ping:
-        this.writeControl(Opcode.Pong, bytes.subarray(at, at + length));
+        // A closing socket has said its last frame.
+        if (this.state === State.Open) {
+          this.writeControl(Opcode.Pong, bytes.subarray(at, at + length));
+        }
         return;
       case Opcode.Pong:
         return;
@@ -348,15 +354,22 @@ export class ClientSocket {
       this.fail(1002, 'a continuation without a start, or a start within a message');
       return;
     }
-    this.fragments ??= [];
-    this.fragments.push(Buffer.from(part));
-    this.fragmentBytes += part.length;
-    if (this.fragmentBytes > this.limits.frameMaxBytes) {
-      this.fail(1009, `message of ${this.fragmentBytes} bytes`);
+    const bytes = this.fragmentBytes + part.length;
+    if (bytes > this.limits.frameMaxBytes) {
+      this.fail(1009, `message of ${bytes} bytes`);
       return;
     }
+    // One buffer that doubles: a list would let a server fill our memory with fragments of no bytes.
+    this.fragments ??= Buffer.allocUnsafeSlow(Math.max(bytes, 256));
+    if (bytes > this.fragments.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.fragments.length));
+      this.fragments.copy(grown, 0, 0, this.fragmentBytes);
+      this.fragments = grown;
+    }
+    part.copy(this.fragments, this.fragmentBytes);
+    this.fragmentBytes = bytes;
     if (!isFinal) return;
-    const whole = Buffer.concat(this.fragments);
+    const whole = this.fragments.subarray(0, bytes);
     this.fragments = null;
     this.fragmentBytes = 0;
     const view = new DataView(whole.buffer, whole.byteOffset, whole.byteLength);
@@ -364,7 +377,17 @@ export class ClientSocket {
   }
 
   private onCloseFrame(payload: Buffer): void {
-    this.closeCode = payload.length >= 2 ? payload.readUInt16BE(0) : 1005;
+    const code = payload.length >= 2 ? payload.readUInt16BE(0) : 1005;
+    if (payload.length === 1 || (payload.length >= 2 && !isCloseCode(code))) {
+      this.fail(1002, 'a close frame without a valid code');
+      return;
+    }
+    if (!isUtf8(payload.subarray(2))) {
+      this.fail(1007, 'a close reason that is not UTF-8');
+      return;
+    }
+    this.isDeaf = true;
+    this.closeCode = code;
     this.closeReason = payload.subarray(2).toString('utf8');
     if (this.state === State.Open) {
       this.writeControl(Opcode.Close, payload.subarray(0, 2));
@@ -375,10 +398,11 @@ export class ClientSocket {
 
   private parseHandshake(bytes: Buffer, length: number): number {
     const end = bytes.subarray(0, length).indexOf('\r\n\r\n');
-    if (end < 0) {
-      if (length > HANDSHAKE_MAX_BYTES) this.fail(1002, 'the handshake answer is too long');
-      return 0;
+    if (end > HANDSHAKE_MAX_BYTES || (end < 0 && length > HANDSHAKE_MAX_BYTES)) {
+      this.fail(1002, 'the handshake answer is too long');
+      return length;
     }
+    if (end < 0) return 0;
     const head = bytes.subarray(0, end).toString('latin1');
     const status = /^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? '';
     if (status !== '101') {
@@ -391,14 +415,29 @@ export class ClientSocket {
       this.fail(1002, 'Sec-WebSocket-Accept does not fit');
       return length;
     }
+    const wrong = wrongHeaderOf(head);
+    if (wrong !== null) {
+      this.fail(1002, wrong);
+      return length;
+    }
     this.state = State.Open;
     this.listener.onOpen();
     return end + 4;
   }
 
+  /** Tells the peer why, as far as it still listens, and closes (RFC 6455 section 7.1.7). */
   private fail(code: number, reason: string): void {
     this.closeCode = code;
     this.closeReason = reason;
+    this.isDeaf = true;
+    if (this.state === State.Open) {
+      this.state = State.Closing;
+      this.writeControl(Opcode.Close, Buffer.from([code >> 8, code & 0xff]));
+      if (this.socket.writableLength === 0) {
+        this.socket.destroySoon();
+        return;
+      }
+    }
     this.destroy();
   }
 
@@ -437,4 +476,20 @@ export class ClientSocket {
     this.fragments = null;
     this.listener.onClose(this.closeCode, this.closeReason, this);
   }
+}
+
+/** Codes that may stand in a close frame (RFC 6455 section 7.4 and the IANA registry). */
+function isCloseCode(code: number): boolean {
+  if (code >= 3000) return code <= 4999;
+  return code >= 1000 && code <= 1014 && (code < 1004 || code > 1006);
+}
+
+/** What a 101 lacks or has too much (RFC 6455 section 4.1), in words; null when it is sound. */
+function wrongHeaderOf(head: string): string | null {
+  if (!/^upgrade:[ \t]*websocket[ \t]*$/im.test(head)) return 'no Upgrade to websocket';
+  if (!/^connection:(?:.*,)?[ \t]*upgrade[ \t]*(?:,|$)/im.test(head))
+    return 'no Connection: Upgrade';
+  // Neither was offered.
+  const extra = /^sec-websocket-(?:extensions|protocol):[ \t]*\S.*$/im.exec(head)?.[0];
+  return extra === undefined ? null : `not asked for: ${extra}`;
 }
