@@ -14,8 +14,8 @@ import { missOf, NO_SABOTAGE, SABOTAGES, sabotageOf } from '../sabotaged/sabotag
 const LANES = 3;
 const SEED = 1;
 /** Rare bugs strike more often here, so that a short run has to meet them. */
-const SHORT_RATE = 0.002;
-const SHORT_LOAD_S = 1;
+const SHORT_RATE = 0.02;
+const SHORT_LOAD_S = 0.6;
 
 const orders: RunOrder[] = [
   ...[...new Set(SABOTAGES.map(({ scenario }) => scenario))].map((scenario) => ({
@@ -60,12 +60,12 @@ for (const [i, { sabotage: name, scenario }] of orders.entries()) {
       const outcome = (await outcomes[i]) as RunOutcome;
       const said = `${outcome.scenario?.reasons.join('; ')} ${outcome.stderr}`;
       assert.is(outcome.exitCode, 0, said);
-      assert.ok((outcome.scenario?.ledger.accepted ?? 0) > 500, 'it was under load');
+      assert.ok((outcome.scenario?.ledger.accepted ?? 0) > 100, 'it was under load');
       assert.equal(outcome.scenario?.examples, []);
     });
     continue;
   }
-  test(`fails a server that ${sabotage.does}`, async () => {
+  test(`fails the sabotage ${name} and names what it did`, async () => {
     const { exitCode, scenario: found, stderr } = (await outcomes[i]) as RunOutcome;
     assert.is(exitCode, 1, `${found?.reasons.join('; ')} ${stderr}`);
     if (found === null) return assert.unreachable('no result');

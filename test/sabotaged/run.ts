@@ -124,7 +124,12 @@ function ownEnvironment(): NodeJS.ProcessEnv {
   const facts = Object.entries(process.env).filter(
     ([name]) => name === 'ACKBENCH_TEST_FILE' || !name.startsWith('ACKBENCH_'),
   );
-  const environment: NodeJS.ProcessEnv = { ...Object.fromEntries(facts), NO_COLOR: '1' };
+  const environment: NodeJS.ProcessEnv = {
+    ...Object.fromEntries(facts),
+    NO_COLOR: '1',
+    // Where `ackbench` itself keeps what it compiled: servers are started often here too.
+    NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+  };
   delete environment['GITHUB_STEP_SUMMARY'];
   return environment;
 }
