@@ -172,6 +172,7 @@ export class DiskModel {
   apply(record: JournalRecord): void {
     switch (record.kind) {
       case RecordKind.Open:
+        if (record.ref === 1) this.isNamed = true;
         return;
       case RecordKind.Write:
         this.write(record);

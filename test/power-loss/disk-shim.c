@@ -135,7 +135,7 @@ static int falls_due(int32_t *count, int32_t *counted) {
   return 1;
 }
 
-static int opened(int fd, int flags) {
+static int opened(const char *path, int fd, int flags) {
   if (fd < 0) return fd;
   if (fd >= FD_MAX) die("a file descriptor beyond the table");
   pthread_mutex_lock(&lock);
@@ -143,7 +143,8 @@ static int opened(int fd, int flags) {
   kind_of[fd] = (flags & (O_DSYNC | O_SYNC)) != 0 ? DSYNC : PLAIN;
   struct stat at;
   if (fstat(fd, &at) != 0) die("fstat");
-  note(RECORD_OPEN, (uint64_t)at.st_size, NULL, 0, 0);
+  /* ref: whether it has its own name. */
+  note(RECORD_OPEN, (uint64_t)at.st_size, NULL, 0, strcmp(path + strlen(path) - 4, ".new") != 0);
   if ((flags & O_TRUNC) != 0) note(RECORD_TRUNCATE, 0, NULL, 0, 0);
   pthread_mutex_unlock(&lock);
   return fd;
@@ -159,7 +160,7 @@ static int without_sync(int flags) { return flags & ~(O_DSYNC | O_SYNC); }
     mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(more, mode_t) : 0; \
     va_end(more);                                                           \
     if (!is_ours(path)) return call(path, flags, mode);                     \
-    return opened(call(path, without_sync(flags), mode), flags);            \
+    return opened(path, call(path, without_sync(flags), mode), flags);      \
   }
 OPEN(open)
 OPEN(open64)
@@ -172,7 +173,7 @@ OPEN(open64)
     mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(more, mode_t) : 0; \
     va_end(more);                                                           \
     if (!is_ours(path)) return call(dir, path, flags, mode);                \
-    return opened(call(dir, path, without_sync(flags), mode), flags);       \
+    return opened(path, call(dir, path, without_sync(flags), mode), flags); \
   }
 OPENAT(openat)
 OPENAT(openat64)

@@ -33,6 +33,8 @@ const FIELDS = [
   'shortWrites',
 ] as const;
 type Field = (typeof FIELDS)[number];
+/** What `DiskShim.set` takes. */
+export type DiskState = Partial<Record<Field, number>>;
 
 /** Linux numbers. */
 export const ERRNO = { EIO: 5, ENOSPC: 28 } as const;
@@ -83,7 +85,7 @@ export class DiskShim {
   }
 
   /** From now on; a running process sees it with its next call. */
-  set(fields: Partial<Record<Field, number>>): void {
+  set(fields: DiskState): void {
     for (const [name, value] of Object.entries(fields)) {
       const bytes = Buffer.alloc(4);
       bytes.writeInt32LE(value);

@@ -16,8 +16,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../support/random.ts';
+import { STATUS } from '../support/stranger.ts';
 import { DiskModel, type Mood, MOODS, parseJournal, type PowerLoss } from './disk-model.ts';
-import { DiskShim } from './disk-shim.ts';
+import { DiskShim, type DiskState, ERRNO, FOR_EVER } from './disk-shim.ts';
 import type { ImageReport } from './image-auditor.ts';
 import { InboxBook } from './inbox-book.ts';
 import { RUNTIME, StartFailed, type StoreMutant, Victim } from './victim.ts';
@@ -25,6 +26,17 @@ import { pullEverything, Workload } from './workload.ts';
 
 const AUDITOR = join(import.meta.dirname, 'image-auditor.ts');
 const CUTS_PER_LIFE = 6;
+/** What may happen to the disk in a life; it is over when enough messages have been refused. */
+const FAULTS: readonly (DiskState & { name: string })[] = [
+  { name: 'full', writeErrno: ERRNO.ENOSPC, writeCount: FOR_EVER },
+  { name: 'write EIO', writeErrno: ERRNO.EIO, writeCount: 1 },
+  { name: 'short write', shortCount: 1 },
+  { name: 'sync EIO', syncErrno: ERRNO.EIO, syncCount: 1 },
+  { name: 'every sync EIO', syncErrno: ERRNO.EIO, syncCount: FOR_EVER },
+  { name: 'root page EIO', metaErrno: ERRNO.EIO, metaCount: 1 },
+];
+const FAULT_SHARE = 0.4;
+const REFUSED_ENOUGH = 20;
 /** Where Node keeps it by default: halves the start of a process. */
 const COMPILE_CACHE = join(tmpdir(), 'node-compile-cache');
 
@@ -41,7 +53,7 @@ export interface RoundOptions {
 export interface RoundReport {
   readonly seed: number;
   readonly policy: 'relay' | 'durable';
-  /** How each life ended: `killed`, or the mood of its power loss. */
+  /** How each life ended: `killed`, or the mood of its power loss; before it a fault of the disk. */
   readonly ends: string[];
   confirmed: number;
   /** Power losses looked at, and the unsynced writes in all of them by their fate. */
@@ -159,7 +171,9 @@ class Round {
   private async live(life: number): Promise<boolean> {
     const { report, random, book, era } = this;
     // A slow disk: most of the time something is on its way to it.
+    era.shim.heal();
     era.shim.set({ syncDelayUs: random.int(1, 12) * 1000 });
+    const fault = random.chance(FAULT_SHARE) ? FAULTS[random.int(0, FAULTS.length - 1)] : undefined;
     const { policy } = report;
     const { mutant } = this.options;
     const { shim: disk, dataDir } = era;
@@ -181,10 +195,22 @@ class Round {
       await workload.start();
       const goal = random.int(20, 200);
       await workload.until(({ stored }) => stored >= goal);
+      if (fault !== undefined) {
+        const { name, ...state } = fault;
+        era.shim.set(state);
+        // A store that stores on, wrongly or because the fault is over, need not refuse anything.
+        await workload.until(({ stored, refused }) => {
+          return (
+            (refused.get(STATUS.storeFailed) ?? 0) >= REFUSED_ENOUGH || stored >= 2 * goal + 100
+          );
+        });
+        report.ends.push(name);
+      }
       await new Promise((resolve) => setTimeout(resolve, random.int(0, 30)));
       await victim.kill();
       await workload.stop();
       for (const status of workload.answers.refused.keys()) {
+        if (status === STATUS.storeFailed && fault !== undefined) continue;
         report.breaches.push(`life ${life}: a message was refused with status ${status}`);
       }
     } finally {

@@ -18,6 +18,7 @@ import type { Victim } from './victim.ts';
 
 const SENDER = 1001;
 const WINDOW = 48;
+const DELETION_PAUSE_MS = 10;
 /** A refused message is followed by another one after so long. */
 const REFUSED_PAUSE_MS = 20;
 
@@ -161,6 +162,7 @@ export class Workload {
       const receiver = OFFLINE[this.random.int(0, OFFLINE.length - 1)] as number;
       const order = this.random.chance(0.5) ? 'oldest' : 'newest';
       const limit = this.random.int(1, 12);
+      await new Promise((resolve) => setTimeout(resolve, DELETION_PAUSE_MS));
       try {
         const { rows, page } = await pull(this.victim, receiver, `limit=${limit}&order=${order}`);
         if (rows.length === 0) continue;
