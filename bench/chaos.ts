@@ -17,7 +17,8 @@ import {
   type SwarmReport,
 } from '../loadgen/index.ts';
 import type { Pinning } from './environment.ts';
-import { LINK_ACTIONS, type FrameProxyStats, type LinkAction } from './frame-proxy.ts';
+import type { FrameProxyStats } from './frame-proxy.ts';
+import { LINK_ACTIONS, type LinkAction } from './frame-proxy-link.ts';
 import { FrameProxyProcess } from './frame-proxy-process.ts';
 import { pause } from './rig.ts';
 import type { Chaos, LoadScenario } from './scenario.ts';

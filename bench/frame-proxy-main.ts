@@ -2,12 +2,8 @@
  * Entry of the proxy's own process: it obeys the runner over the channel that `fork` makes, and ends
  * when that channel does, so that no proxy outlives a runner that was killed.
  */
-import {
-  FrameProxy,
-  type FrameProxyOptions,
-  type FrameProxyStats,
-  type LinkHit,
-} from './frame-proxy.ts';
+import { FrameProxy, type FrameProxyOptions, type FrameProxyStats } from './frame-proxy.ts';
+import type { LinkHit } from './frame-proxy-link.ts';
 
 /** Runner to proxy. `arm` and `calm` begin and end the faults of packets. */
 export type ProxyOrder =

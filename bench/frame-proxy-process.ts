@@ -5,7 +5,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Pinning } from './environment.ts';
-import type { FrameProxyOptions, FrameProxyStats, LinkHit } from './frame-proxy.ts';
+import type { FrameProxyOptions, FrameProxyStats } from './frame-proxy.ts';
+import type { LinkHit } from './frame-proxy-link.ts';
 import type { ProxyAnswer, ProxyOrder } from './frame-proxy-main.ts';
 
 const START_TIMEOUT_MS = 15_000;

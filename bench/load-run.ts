@@ -138,8 +138,8 @@ async function runOne(
 
     const serverEvents =
       isLoad && server !== null ? runServerEvents(scenario, server, waitUntil, signal) : [];
-    const disturbed = chaos?.run(startMs, signal);
-    disturbed?.catch(() => {}); // told where it is awaited
+    const disturbances = [...serverEvents, chaos?.run(startMs, signal)];
+    for (const disturbance of disturbances) disturbance?.catch(() => {}); // told where awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
     const cpuBefore = server?.cpuUs() ?? null;
@@ -149,7 +149,7 @@ async function runOne(
     const cpuAfter = server?.cpuUs() ?? null;
     const rssBytes = server?.rssBytes() ?? null;
     await pool.ask('stopLoad', null);
-    await Promise.all([...serverEvents, disturbed]);
+    await Promise.all(disturbances);
     if (!signal.aborted) context.servers.prepareNext();
     progress.phase('settling');
     const quiescence = await quiesce(pool, {

@@ -14,7 +14,7 @@ import {
   PullStrategy,
   ReceiverChoice,
 } from '../loadgen/index.ts';
-import { LINK_ACTIONS } from './frame-proxy.ts';
+import { LINK_ACTIONS } from './frame-proxy-link.ts';
 import { parseThreshold } from './thresholds.ts';
 
 const share = z.number().min(0).max(1);

@@ -190,7 +190,7 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
         delay: { ...six(pick(0.002, 0.01)) },
         reorder: { ...six(pick(0.005, 0.01)) },
         // Each costs a connection, so they are rare.
-        truncate: six(pick(0.000_02, 0.002)),
+        truncate: six(pick(0.0001, 0.002)),
         delayMs: [10, 200],
       },
     },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { drawInstants, totalsOf, touchesServer } from '../../bench/chaos.ts';
-import { LINK_ACTIONS } from '../../bench/frame-proxy.ts';
+import { LINK_ACTIONS } from '../../bench/frame-proxy-link.ts';
 import { parseBench } from '../../bench/options.ts';
 import { type LoadScenario, parseScenario } from '../../bench/scenario.ts';
 import { builtInSuite, extraScenarios } from '../../bench/suite.ts';

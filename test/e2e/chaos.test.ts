@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ChaosReport } from '../../bench/chaos.ts';
-import { LINK_ACTIONS } from '../../bench/frame-proxy.ts';
+import { LINK_ACTIONS } from '../../bench/frame-proxy-link.ts';
 import { MUST_BE_ZERO } from '../../loadgen/index.ts';
 import {
   eventually,
