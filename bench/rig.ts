@@ -351,10 +351,19 @@ export function auditReasons(audit: Audit, quiescence: { reached: boolean }): st
   return reasons;
 }
 
-/** Why an audit without a finding proves nothing; null when it proves something. */
-export function proofReason({ attempted, accepted }: Ledger): string | null {
-  if (accepted > 0) return null;
-  return `no message was ${attempted === 0 ? 'sent' : 'accepted'}: nothing was proven`;
+/** With more of the messages than this without answer or arrival, the rest stands for nothing. */
+const UNANSWERED_SHARE_MAX = 0.005;
+
+/**
+ * Why an audit without a finding proves nothing; null when it proves something. A server cannot lose
+ * what it never took: one that ignores most messages would otherwise look like one that keeps all.
+ */
+export function proofReason({ attempted, accepted, unknown }: Ledger): string | null {
+  if (accepted === 0) {
+    return `no message was ${attempted === 0 ? 'sent' : 'accepted'}: nothing was proven`;
+  }
+  if (unknown <= UNANSWERED_SHARE_MAX * attempted) return null;
+  return `${unknown} of ${attempted} messages were never answered and never arrived`;
 }
 
 /** Samples hold a histogram each: of older seconds only the point is kept. */

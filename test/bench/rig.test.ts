@@ -74,6 +74,10 @@ test('an audit without a finding proves something only of messages that were acc
   assert.is(proofReason(ledgerOf({})), 'no message was sent: nothing was proven');
   const refused = ledgerOf({ attempted: 5, failed: 3, info: 2, unknown: 2 });
   assert.is(proofReason(refused), 'no message was accepted: nothing was proven');
+  const few = ledgerOf({ attempted: 1000, accepted: 995, info: 5, unknown: 5 });
+  assert.is(proofReason(few), null);
+  const many = ledgerOf({ attempted: 1000, accepted: 994, info: 6, unknown: 6 });
+  assert.is(proofReason(many), '6 of 1000 messages were never answered and never arrived');
 });
 
 test('on a server that outlives its runs no two of them share an epoch', () => {

@@ -60,6 +60,7 @@ export interface Truth {
  * chaos: anything at all, possible or not.
  */
 type Manner = 'honest' | 'faulty' | 'chaos';
+const MANNERS: readonly Manner[] = ['honest', 'honest', 'faulty', 'faulty', 'faulty', 'chaos'];
 
 const FAULTS = [
   'lost',
@@ -126,7 +127,7 @@ export function truthOf(history: History): Truth {
 
 function drawHistory(seed: number): History {
   const random = randomOf(seed);
-  const manner: Manner = (['honest', 'faulty', 'faulty', 'chaos'] as const)[random.int(0, 3)]!;
+  const manner = MANNERS[random.int(0, MANNERS.length - 1)]!;
   const users = Array.from({ length: random.int(2, 5) }, (_, i) => 101 + i);
   const workerCount = random.int(1, 3);
   const workers = Array.from({ length: workerCount }, (_, worker) =>
@@ -143,9 +144,11 @@ function drawHistory(seed: number): History {
       }
     }
   }
+  /** Some messages get neither an answer nor anywhere. */
+  const isLeftOpen = manner === 'chaos' || random.chance(0.4);
   for (const { length, ...conversation } of conversations) {
     for (let seq = 1; seq <= length; seq++) {
-      drawMessage(writer, random, { ...conversation, seq }, manner);
+      drawMessage(writer, random, { ...conversation, seq }, { manner, isLeftOpen });
     }
   }
   let isStuck = false;
@@ -167,7 +170,12 @@ function drawHistory(seed: number): History {
 
 type Message = Conversation & { readonly seq: number };
 
-function drawMessage(writer: Writer, random: Random, message: Message, manner: Manner): void {
+function drawMessage(
+  writer: Writer,
+  random: Random,
+  message: Message,
+  { manner, isLeftOpen }: { manner: Manner; isLeftOpen: boolean },
+): void {
   const sentMs = 10 * message.seq;
   writer.write(sentMs, { ...message, do: 'send' });
   const fate = random.int(1, 100);
@@ -197,7 +205,7 @@ function drawMessage(writer: Writer, random: Random, message: Message, manner: M
   let arrivals = random.chance(0.25) ? random.int(2, 4) : 1;
   if (how === 'failed') arrivals = isChaos && random.chance(0.2) ? 1 : 0;
   else if (isChaos && random.chance(0.1)) arrivals = 0;
-  else if (!isAccepted && !isConfirmed && random.chance(0.5)) arrivals = 0;
+  else if (isLeftOpen && !isAccepted && !isConfirmed && random.chance(0.5)) arrivals = 0;
   const times = Array.from({ length: arrivals }, () => writer.after(sentMs)).sort((a, b) => a - b);
   for (const [i, atMs] of times.entries()) {
     const isFresh = isChaos && random.chance(0.04) ? i > 0 : i === 0;

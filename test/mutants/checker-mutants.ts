@@ -382,7 +382,13 @@ const CHECKER_ROWS: readonly Row[] = [
     ...IN_RUN,
     name: 'a run in which nothing was accepted passes',
     find: 'const unproven = proofReason(audit.ledger);',
-    replace: 'const unproven = audit.ledger.attempted === 0 ? proofReason(audit.ledger) : null;',
+    replace: 'const unproven = proofReason({ ...audit.ledger, accepted: audit.ledger.attempted });',
+  },
+  {
+    ...IN_RIG,
+    name: 'a run in which most messages were ignored passes',
+    find: 'if (unknown <= UNANSWERED_SHARE_MAX * attempted) return null;',
+    replace: 'if (accepted > 0) return null;',
   },
   {
     ...IN_RUN,

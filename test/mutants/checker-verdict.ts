@@ -36,6 +36,9 @@ export const OPENED: Rewrites = {
 const FATAL = ['duplicated', 'unexpected', 'misrouted', 'corrupt', 'phantom'] as const;
 const FATAL_AT_REST = ['lost', 'falseConfirm', 'stuck', ...FATAL] as const;
 
+/** Share of messages without answer and arrival beyond which a run proves nothing. */
+const UNANSWERED_SHARE_MAX = 0.005;
+
 const SCENARIO = parseScenario(
   {
     kind: 'load',
@@ -57,18 +60,18 @@ export function huntVerdict(
 ): string | null {
   const random = randomOf(seed);
   const drawn = historyOf(seed);
-  // Now and then a run in which nothing was sent, or nothing that was sent was accepted.
-  const isSilent = random.chance(0.1);
+  // Now and then a run in which nothing was sent, or in which the server answered nothing or no.
+  const isSilent = random.chance(0.05);
   const isRefused = !isSilent && random.chance(0.1);
-  const happenings = isSilent
-    ? []
-    : isRefused
-      ? drawn.happenings.filter((it) => it.do === 'send')
-      : drawn.happenings;
+  const isAnswered = random.chance(0.5);
+  const sends = drawn.happenings.filter((it) => it.do === 'send');
+  const refusals = sends.map((it) => ({ ...it, do: 'settle', how: 'failed' }) as const);
+  const refused = isAnswered ? [...sends, ...refusals] : sends;
+  const happenings = isSilent ? [] : isRefused ? refused : drawn.happenings;
   const history = { ...drawn, happenings, ...(isSilent && { stuck: drawn.stuck.map(() => 0) }) };
   const truth = truthOf(history);
-  const isReached = random.chance(0.75);
-  const isAborted = random.chance(0.1);
+  const isReached = random.chance(0.6);
+  const isAborted = random.chance(0.2);
   const isGateFailed = random.chance(0.3);
   const msgR = (truth.figures['attempted'] ?? 0) + random.int(0, 9);
   const kept = history.happenings === drawn.happenings ? reportsOf(ledgers, seed) : null;
@@ -95,7 +98,10 @@ export function huntVerdict(
   const judged = isReached ? FATAL_AT_REST : FATAL;
   const faults = judged.filter((figure) => truth.figures[figure]! > 0);
   const isFailed = faults.length > 0 || truth.violations.size > 0;
-  const isUnproven = !isReached || isAborted || truth.figures['accepted'] === 0;
+  const { attempted, accepted, unknown, lost } = truth.figures as unknown as Ledger;
+  const unanswered = unknown + (isReached ? 0 : lost);
+  const isEmpty = accepted === 0 || unanswered / attempted > UNANSWERED_SHARE_MAX;
+  const isUnproven = !isReached || isAborted || isEmpty;
   const isInvalid = isGateFailed && !isAborted;
   const expected: Verdict = isFailed
     ? 'fail'
