@@ -9,8 +9,8 @@ import { join } from 'node:path';
 const ROOT = import.meta.dirname;
 const CRASHES = join(ROOT, 'crashes');
 const LINE_BYTES = 32;
-/** Bounds of what a run may leave behind. */
-const CORPUS_MAX_BYTES = 32_768;
+/** Bounds of what a run may leave behind, for each target and for all. */
+const CORPUS_MAX_BYTES = 12_288;
 const CRASHES_MAX = 100;
 
 function nameOf(input: Buffer): string {

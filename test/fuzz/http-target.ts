@@ -149,6 +149,7 @@ export const openHttpTarget: OpenTarget = async () => {
     coverage: () => Promise.resolve(server.coverage),
     run: (input) => server.under(() => attack(input)),
     describe: (input) => JSON.stringify(input.toString('latin1')),
+    note: () => server.note(),
     close: () => server.stop(),
   };
 };

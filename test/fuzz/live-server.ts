@@ -106,13 +106,14 @@ class Bystanders {
 
 export class LiveServer {
   port = 0;
-  rssMaxBytes = 0;
+  private rssMaxBytes = 0;
   private child: ChildProcess | null = null;
   private log = '';
   private inspectorUrl = '';
   private inspector: CoverageSource | null = null;
   private bystanders: Bystanders | null = null;
   private executions = 0;
+  private servers = 0;
 
   /** Coverage of whichever server runs; what ran in the one before is lost with it. */
   readonly coverage: CoverageSource = {
@@ -139,6 +140,7 @@ export class LiveServer {
     });
     this.child = child;
     this.log = '';
+    this.servers++;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.log = (this.log + text).slice(-LOG_MAX_CHARS);
@@ -169,6 +171,10 @@ export class LiveServer {
       await this.start();
       throw new Finding(`${(error as Error).message}\n${lastWords}`);
     }
+  }
+
+  note(): string {
+    return `servers ${this.servers}, RSS up to ${Math.round(this.rssMaxBytes / 2 ** 20)} MiB`;
   }
 
   async stop(): Promise<void> {

@@ -44,6 +44,7 @@ export interface LoopResult {
   readonly reached: Reached;
   /** Small numbers that the target saw, see `Target.run`. */
   readonly seen: number;
+  readonly note: string;
   readonly crashes: readonly Crash[];
 }
 
@@ -112,6 +113,7 @@ class Loop {
       corpusBytes: this.corpusBytes,
       reached,
       seen: this.seen.size,
+      note: target.note?.() ?? '',
       crashes: [...this.crashes.values()],
     };
   }

@@ -111,6 +111,7 @@ function report(result: LoopResult): void {
     `functions ${reached.functions}/${reached.functionsKnown}`,
     `blocks ${reached.blocks}/${reached.blocksKnown}`,
     `decisions ${result.seen}`,
+    ...(result.note === '' ? [] : [result.note]),
     `crashes ${crashes.length}`,
   ];
   process.stdout.write(`${columns.join('  ')}\n`);

@@ -193,6 +193,7 @@ export const openSocketTarget: OpenTarget = async () => {
       parseSteps(input)
         .map(({ op, who, payload }) => `${OPS[op % OPS.length]} ${who} ${payload.toString('hex')}`)
         .join('\n'),
+    note: () => server.note(),
     close: () => server.stop(),
   };
 };

@@ -30,6 +30,8 @@ export interface Target {
   run(input: Buffer, seen: Set<number>): void | Promise<void>;
   /** The input for people to read. */
   describe(input: Buffer): string;
+  /** One more fact for the summary. */
+  note?(): string;
   /** Ends what the target started; throws a Finding when the end shows a defect. */
   close?(): Promise<void>;
 }
