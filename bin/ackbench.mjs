@@ -24,6 +24,7 @@ const COMMANDS = {
     does: 'runs the benchmark suite against a fresh server, or --target URL',
     runtimeFlags: ONE_CORE,
   },
+  sim: { room: 'sim', does: 'proves the protocol in simulated worlds' },
   doctor: { room: 'bench', does: 'checks file limits, ports, clock and cores' },
 };
 

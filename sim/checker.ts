@@ -54,12 +54,21 @@ export class Checker {
   private readonly disk: Disk;
   /** A link that duplicates msg:R can make a definite error untrue: docs/RELIABILITY.md. */
   private readonly mayFailTwins: boolean;
+  /** Senders have more attempts than the troubles can use up. */
+  private readonly isPatient: boolean;
   private readonly now: () => number;
 
-  constructor(options: { policy: Policy; disk: Disk; mayFailTwins: boolean; now: () => number }) {
+  constructor(options: {
+    policy: Policy;
+    disk: Disk;
+    mayFailTwins: boolean;
+    isPatient: boolean;
+    now: () => number;
+  }) {
     this.policy = options.policy;
     this.disk = options.disk;
     this.mayFailTwins = options.mayFailTwins;
+    this.isPatient = options.isPatient;
     this.now = options.now;
   }
 
@@ -148,6 +157,8 @@ export class Checker {
         }
         return;
       default:
+        if (this.isPatient)
+          this.violate('gave up', record, 'its sender had attempts for every fault');
         this.checkAccepted(record, 'it was given up');
     }
   }
@@ -193,6 +204,14 @@ export class Checker {
 
   onClosedForNothing(user: number, code: number): void {
     this.report('wrong close', null, `${user} kept every rule and was closed with ${code}`);
+  }
+
+  /** Everybody is online and it is silent: nothing new may lie in an inbox without its owner knowing. */
+  onSilence(): void {
+    for (const record of this.messages) {
+      if (record.isErased || record.log !== 'none' || !this.disk.holds(record)) continue;
+      this.violate('asleep', record, 'it lies in the inbox, and nobody told the receiver');
+    }
   }
 
   onStall(text: string): void {

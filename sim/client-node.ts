@@ -143,13 +143,9 @@ export class ClientNode {
     if (result !== DecodeResult.Ok) throw new Error(`a packet does not decode: ${result}`);
     const nowMs = this.world.clock.nowMs;
     this.world.trace.addPacket(nowMs, 3, this.uid, packet);
-    this.world.trace.tell(
-      nowMs,
-      { messages: messagesOf(packet, this.uid), users: [this.uid] },
-      () => {
-        return `${this.uid} gets ${describePacket(packet, this.uid)}`;
-      },
-    );
+    this.world.trace.tell(nowMs, { messages: messagesOf(packet, this.uid), isPacket: true }, () => {
+      return `${this.uid} gets ${describePacket(packet, this.uid)}`;
+    });
     if (!this.machine.onPacket(packet, nowMs, this.out)) {
       throw new Error('the gateway sent a packet that only clients send');
     }

@@ -2,6 +2,9 @@
  * Virtual time: a binary heap of events. Events of one instant run in the order of scheduling, so a
  * run is a function of its seed.
  */
+/** A world that needs more is going round in circles; a sound one needs some thousands. */
+const STEPS_MAX = 200_000;
+
 interface TimedEvent {
   readonly atMs: number;
   readonly order: number;
@@ -16,6 +19,7 @@ export class Clock {
   nowMs = 0;
   private readonly heap: TimedEvent[] = [];
   private scheduled = 0;
+  private steps = 0;
 
   /** When the next event is due, Infinity when there is none. */
   get nextMs(): number {
@@ -47,6 +51,7 @@ export class Clock {
 
   /** Runs the next event; there must be one. */
   step(): void {
+    if (++this.steps > STEPS_MAX) throw new Error(`no end after ${STEPS_MAX} events`);
     const { heap } = this;
     const event = heap[0] as TimedEvent;
     const last = heap.pop() as TimedEvent;

@@ -17,6 +17,8 @@ import { Random } from './random.ts';
 
 /** How long users act and faults last, ms of virtual time. */
 export const TROUBLE_MS = 10_000;
+/** The longest single fault; one that began at the very end is under way so long afterwards. */
+export const FAULT_MAX_MS = 4000;
 
 /** Probabilities per packet of one kind. */
 export interface PacketFaults {
@@ -131,6 +133,8 @@ const CLASSES = [
 type Trouble = (typeof CLASSES)[number];
 
 const NO_RATE = 1_000_000;
+/** Transmissions that outlast every fault. */
+export const PATIENT_ATTEMPTS = 100;
 
 /** The plan of a seed. `policy` null lets the seed choose. */
 export function drawPlan(seed: number, policy: Policy | null = null): Plan {
@@ -169,7 +173,7 @@ export function drawPlan(seed: number, policy: Policy | null = null): Plan {
     timers: {
       firstMs: random.pick([100, 200, 400]),
       maxMs: random.pick([400, 1600]),
-      maxAttempts: fewAttempts ? random.int(1, 4) : 100,
+      maxAttempts: fewAttempts ? random.int(1, 4) : PATIENT_ATTEMPTS,
       jitter: 0.1,
     },
     requestTimeoutMs: random.pick([200, 500]),
@@ -193,7 +197,7 @@ function drawSteps(
 ): Step[] {
   const steps: Step[] = [];
   const atMs = (): number => random.int(0, TROUBLE_MS);
-  const forMs = (): number => random.int(1, 4000);
+  const forMs = (): number => random.int(1, FAULT_MAX_MS);
   const who = (): number => random.int(1, users);
   const server = (): number => random.int(0, servers - 1);
   const noticeMs = (): number => (random.chance(0.5) ? 0 : random.int(1, 3000));

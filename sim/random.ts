@@ -11,7 +11,8 @@ export class Random {
   private readonly generator: { next(): number };
 
   constructor(seed: number) {
-    this.generator = xoroshiro128plus(seed);
+    // Mixed first: the generator's first numbers from neighbouring small seeds are alike.
+    this.generator = xoroshiro128plus(mix(mix(seed, 0x2f0b4a27), 0x6c8e9cf5));
   }
 
   /** Uniform in [0, 1), 32 bits. */

@@ -20,7 +20,7 @@ import {
 import type { Connection } from './link.ts';
 import { unitOf } from './random.ts';
 import { SimStore } from './store.ts';
-import { messagesOf } from './trace.ts';
+import { describePacket, messagesOf } from './trace.ts';
 import type { World } from './world.ts';
 
 const WALL_CLOCK_MS = 1_700_000_000_000;
@@ -142,8 +142,8 @@ export class ServerNode {
     if (result !== DecodeResult.Ok) throw new Error(`a packet does not decode: ${result}`);
     this.world.trace.addPacket(this.world.clock.nowMs, 21, connection.user, packet);
     this.world.tell(
-      { messages: messagesOf(packet, connection.user), server: this.index },
-      () => `server ${this.index} takes it`,
+      { messages: messagesOf(packet, connection.user), isPacket: true },
+      () => `server ${this.index} takes ${describePacket(packet, connection.user)}`,
     );
     this.gateway.onPacket(session, packet, this.wallMs, this.out);
     this.drain();
@@ -214,7 +214,10 @@ export class ServerNode {
         const { row } = operation;
         store.put(row, (status) => {
           const record = world.checker.find(row.sender, row.receiver, row.epoch, row.seq);
-          if (status === Status.Ok && record !== undefined) world.checker.onStored(record);
+          if (status === Status.Ok && record !== undefined) {
+            world.tell({ messages: [record.name] }, () => `the inbox of ${record.to} has it`);
+            world.checker.onStored(record);
+          }
           answered(() => this.gateway.onPut(operation, status, this.out));
         });
         return;

@@ -1,8 +1,9 @@
 /**
  * ServerPart: the Gateway with its store, driven input by input.
  *
- * Three kinds of answers of the store are given at once, in the same step, because nobody could tell:
+ * Some answers of the store are given at once, in the same step, because nobody could tell:
  * - to a session that is closed, unless it is a put (whose message may still need an inbox:N);
+ * - to a request that is stale: the client drops it;
  * - ok to a deletion that rode on a pull: the gateway says nothing then;
  * - to users whom nobody writes to (`quietUids`): their inbox stays empty, so their pulls neither
  *   see nor change anything that others do.
@@ -21,7 +22,9 @@ import {
   Status,
 } from '../protocol/index.ts';
 import type { SmallWorldOptions } from './small-world-options.ts';
+import { STALE_REQUEST } from './small-world-user.ts';
 import { textOf } from './small-world-snapshot.ts';
+import type { ServerInput } from './small-world-steps.ts';
 import type { SmallStore, StoreAnswer } from './small-world-store.ts';
 
 const NOW_MS = 0;
@@ -65,56 +68,37 @@ export class ServerPart {
     this.quietUids = Object.freeze(new Set(all.filter(isQuiet)));
   }
 
-  open(uid: number): ServerOutput {
-    const session = this.gateway.onOpen(uid, uid, NOW_MS, out);
-    this.sessions.set(uid, session);
-    return this.drain();
-  }
-
-  close(uid: number): ServerOutput {
-    const session = this.sessions.get(uid);
-    assert(session !== undefined, 'the user has a session');
-    this.gateway.onClose(session);
-    this.sessions.delete(uid);
-    return this.drain();
-  }
-
-  receive(uid: number, packet: Packet): ServerOutput {
-    const session = this.sessions.get(uid);
-    assert(session !== undefined, 'the user has a session');
-    this.gateway.onPacket(session, packet, NOW_MS, out);
-    return this.drain();
-  }
-
-  commit(succeeds: boolean): ServerOutput {
-    this.store.commit(succeeds);
-    return this.drain();
-  }
-
-  /** Gives the answer at `index` of the store's answers to the gateway. */
-  answer(index: number): ServerOutput {
-    this.tell(index);
-    return this.drain();
-  }
-
-  /** kill -9, and back again: sessions and everything uncommitted are gone. */
-  crash(): ServerOutput {
-    this.store.crash();
-    this.gateway = this.makeGateway();
-    this.sessions.clear();
-    return this.drain();
-  }
-
-  /** Requests of `uid` under way are stale now; see `UserPart.renameRequests`. */
-  age(uid: number): void {
-    for (const pending of [...this.store.writes, ...this.store.answers]) {
-      const { operation } = pending;
-      if (operation === null || pending.kind === 'put') continue;
-      if (operation.session.uid !== uid || !('request' in operation)) continue;
-      if (operation.request === null || operation.request === 0) continue;
-      (operation as { request: number | null }).request = 0;
+  /** One input, and what it made the server do. */
+  feed(input: ServerInput<Packet>): ServerOutput {
+    switch (input.kind) {
+      case 'open':
+        this.sessions.set(input.uid, this.gateway.onOpen(input.uid, input.uid, NOW_MS, out));
+        break;
+      case 'close':
+        this.gateway.onClose(this.sessionOf(input.uid));
+        this.sessions.delete(input.uid);
+        break;
+      case 'packet':
+        this.gateway.onPacket(this.sessionOf(input.uid), input.packet, NOW_MS, out);
+        break;
+      case 'age':
+        this.age(input.uid);
+        break;
+      case 'commit':
+        this.store.commit(input.succeeds);
+        break;
+      case 'answer':
+        this.tell(input.index);
+        break;
+      case 'crash': // kill -9, and back again: sessions and everything uncommitted are gone
+        this.store.crash();
+        this.gateway = this.makeGateway();
+        this.sessions.clear();
+        break;
+      default:
+        never(input, 'input of the server');
     }
-    this.sortAnswers();
+    return this.drain();
   }
 
   /** Messages with a committed row, as a mask; -1 when a row is not where it belongs. */
@@ -131,6 +115,23 @@ export class ServerPart {
 
   text(): string {
     return textOf(this);
+  }
+
+  private sessionOf(uid: number): Session<number> {
+    const session = this.sessions.get(uid);
+    assert(session !== undefined, 'the user has a session');
+    return session;
+  }
+
+  /** Requests of `uid` under way are stale now; see `UserPart.renameRequests`. */
+  private age(uid: number): void {
+    for (const pending of [...this.store.writes, ...this.store.answers]) {
+      const { operation } = pending;
+      if (operation === null || pending.kind === 'put') continue;
+      const isMine = operation.session.uid === uid && operation.session.open;
+      if (!isMine || !('request' in operation) || !operation.request) continue;
+      (operation as { request: number | null }).request = STALE_REQUEST;
+    }
   }
 
   private drain(): ServerOutput {
@@ -150,11 +151,9 @@ export class ServerPart {
     const { session } = answer.operation;
     if (this.quietUids.has(session.uid) && answer.kind !== 'put') return true;
     if (answer.kind === 'put') return false;
-    if (!session.open) return true;
+    if (!session.open || answer.operation.request === STALE_REQUEST) return true;
     return (
-      answer.kind === 'deletion' &&
-      answer.operation.request === null &&
-      answer.status === Status.Ok
+      answer.kind === 'deletion' && answer.operation.request === null && answer.status === Status.Ok
     );
   }
 
@@ -231,7 +230,8 @@ export class ServerPart {
     const keyed = answers.map((answer) => {
       const { operation } = answer;
       const request = 'request' in operation ? (operation.request ?? 0) : 0;
-      const bare = 'request' in operation ? { ...answer, operation: { ...operation, request: 0 } } : answer;
+      const bare =
+        'request' in operation ? { ...answer, operation: { ...operation, request: 0 } } : answer;
       return { answer, key: textOf(bare), request };
     });
     keyed.sort((a, b) => (a.key === b.key ? a.request - b.request : a.key < b.key ? -1 : 1));

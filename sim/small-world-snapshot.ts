@@ -7,6 +7,8 @@
  * - `interactions`, `creditAtMs`: statistics, and the clock of a rate limit that is switched off.
  * - `submittedAtMs`, `deadlineMs`: the search lets no time pass (every input comes at 0 ms) and fires
  *   timers by hand, so a deadline is only armed (finite) or not.
+ * - `lists` with `before` and `after`, `attempts`: a message that waits is in its conversation; its
+ *   attempt list decides only when its deadline comes, and here that may be at any moment.
  * - `transmissions`: compared with 0 and 1 only, so 2 stands for more.
  * - `options`, `timeoutsMs`, `messages`, `quietUids` and functions: constants of a run.
  * Maps and sets are unordered; `Session` is a value, see below. Everything else is kept as it is, so
@@ -21,6 +23,10 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'submittedAtMs',
   'options',
   'timeoutsMs',
+  'lists',
+  'attempts',
+  'before',
+  'after',
   'messages',
   'quietUids',
 ]);

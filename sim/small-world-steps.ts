@@ -1,79 +1,93 @@
 /**
  * The steps of a small world, and what each does to one user and the user's connection.
  *
- * A user has at most one connection that matters: `up` to the server and `down` to the client, each
- * in order, since WebSocket is. It is in one of four states; an end that is gone drops what reaches
- * it, and the other end learns of it at some later step:
+ * What a client sends waits in `up`, in order, for as long as anybody likes. What the server sends is
+ * received in the step that sends it, or never. That is no restriction: a history in which packets
+ * to clients take time can be told in another order of the same events, in which everything that a
+ * client does before it receives a packet happens before the server sends it. Nothing that the
+ * client does until then can depend on that packet, and it waits in `up` instead. (The server's step
+ * and the receipts of what it sent can be drawn together because connections are in order: no receipt
+ * comes before the sending, and none overtakes an earlier one.) Packets that die with their connection
+ * are those that the server sends to a client that has hung up already, which it notices later:
  *
- *     None ──login──> Both ──hang up, crash of the client──> ServerOnly ──server notices──> None
- *      ^                └────cut, crash of the server──────> ClientOnly ──client notices──> None
- *      └──────────────────── login while ServerOnly: the gateway kicks the older session
+ *     None ──login──> Both ──hang up, or crash of the client──> ServerOnly ──server notices──> None
+ *      ^               │                                            │ │
+ *      │               └────────── crash of the server: None <──────┘ │
+ *      └──────────── login: the gateway kicks the older session <─────┘
  *
- * A login is one step at both ends: what the client sends then waits in `up` for as long as anybody
- * likes, which is as good as a client that hears of its connection late.
+ * A connection that the server closes is the same as one that the client hung up and the server
+ * noticed at once.
  *
- * Two kinds of packets are taken in the same step in which they are sent. ack:A, because a client
- * ignores it (the search fails if it does not); and the pulls of a quiet user, to whom nobody writes,
- * because they see and change nothing that others do. Leaving them in their queues would only delay
- * what is behind them, which a step that comes later does too.
+ * Some packets are beyond faults, because losing or delaying them adds nothing. ack:A: the client
+ * ignores it, and the search fails if it does not. msg:A ok: it makes a message *accepted*, of which
+ * the machine only remembers that an error came too late; the sooner, the stricter the rules. The
+ * pulls of a quiet user, to whom nobody writes: they see and change nothing that others do, and their
+ * requests reach the server in the step that sends them.
  *
  * Everything here is written once for two drivers: P is a machine and K a packet, or the numbers
  * under which the search keeps them.
  */
-import { assert, Kind } from '../protocol/index.ts';
+import { assert, Kind, never } from '../protocol/index.ts';
 import { BUDGET_KEYS, type SmallBudget } from './small-world-options.ts';
 
 export const StepKind = {
   Submit: 0,
   Login: 1,
   HangUp: 2,
-  Cut: 3,
-  ServerNotices: 4,
-  ClientNotices: 5,
-  CrashClient: 6,
-  Up: 7,
-  Down: 8,
-  LoseUp: 9,
-  LoseDown: 10,
-  DuplicateUp: 11,
-  DuplicateDown: 12,
-  OvertakeUp: 13,
-  OvertakeDown: 14,
-  Retransmit: 15,
-  Repeat: 16,
-  Pull: 17,
-  Commit: 18,
-  CommitFails: 19,
-  Answer: 20,
-  CrashServer: 21,
+  ServerNotices: 3,
+  CrashClient: 4,
+  /** The first packet of `up` arrives; is lost; arrives and comes once more; is overtaken. */
+  Up: 5,
+  LoseUp: 6,
+  DuplicateUp: 7,
+  DelayUp: 8,
+  /** A copy, or a packet that was overtaken, arrives. */
+  LateUp: 9,
+  LateDown: 10,
+  Retransmit: 11,
+  Repeat: 12,
+  Pull: 13,
+  Commit: 14,
+  CommitFails: 15,
+  Answer: 16,
+  CrashServer: 17,
 } as const;
 export type StepKind = (typeof StepKind)[keyof typeof StepKind];
 
-/** `arg` is the attempt list of Retransmit, the index of Answer, and 0 else. */
 export interface Step {
   readonly kind: StepKind;
   /** Index of the user, uid - 1; 0 for steps of the server. */
   readonly user: number;
+  /** The message of Retransmit, the index of Answer, LateUp and LateDown, and 0 else. */
   readonly arg: number;
+  /** Fates of the packets that the server sends in this step, two bits each, the first lowest. */
+  readonly fates: number;
 }
 
-/** What a step uses up; null for the steps that are free. */
-export const STEP_COST: Readonly<Record<StepKind, keyof SmallBudget | null>> = {
+/** What becomes of a packet on its way to a client. */
+export const Fate = {
+  Received: 0,
+  Lost: 1,
+  /** Received, and a copy comes at any later moment of the same connection. */
+  Duplicated: 2,
+  /** Comes at any later moment of the same connection. */
+  Delayed: 3,
+} as const;
+export type Fate = (typeof Fate)[keyof typeof Fate];
+
+/** What a step uses up; null for the steps that are free. Fates come on top. */
+const STEP_COST: Readonly<Record<StepKind, keyof SmallBudget | null>> = {
   [StepKind.Submit]: null,
   [StepKind.Login]: null,
   [StepKind.HangUp]: 'disconnects',
-  [StepKind.Cut]: 'disconnects',
   [StepKind.ServerNotices]: null,
-  [StepKind.ClientNotices]: null,
   [StepKind.CrashClient]: 'crashes',
   [StepKind.Up]: null,
-  [StepKind.Down]: null,
   [StepKind.LoseUp]: 'losses',
-  [StepKind.LoseDown]: 'losses',
   [StepKind.DuplicateUp]: 'duplicates',
-  [StepKind.DuplicateDown]: 'duplicates',
-  [StepKind.OvertakeUp]: 'reorders',
-  [StepKind.OvertakeDown]: 'reorders',
+  [StepKind.DelayUp]: 'reorders',
+  [StepKind.LateUp]: null,
+  [StepKind.LateDown]: null,
   [StepKind.Retransmit]: 'retransmissions',
   [StepKind.Repeat]: 'repeats',
   [StepKind.Pull]: null,
@@ -83,16 +97,36 @@ export const STEP_COST: Readonly<Record<StepKind, keyof SmallBudget | null>> = {
   [StepKind.CrashServer]: 'crashes',
 };
 
+const FATE_COST: Readonly<Record<Fate, keyof SmallBudget | null>> = {
+  [Fate.Received]: null,
+  [Fate.Lost]: 'losses',
+  [Fate.Duplicated]: 'duplicates',
+  [Fate.Delayed]: 'reorders',
+};
+
 /** Bits of a packed budget per entry, the top one a guard that stays 0; see `isWithin`. */
 const FIELD_BITS = 4;
 export const FIELD_MAX = (1 << (FIELD_BITS - 1)) - 1;
 const GUARDS = 0x88888888 | 0;
 
-/** What a step adds to a packed budget. */
-export const STEP_UNITS: readonly number[] = Object.values(StepKind).map((kind) => {
-  const key = STEP_COST[kind];
+function unitOf(key: keyof SmallBudget | null): number {
   return key === null ? 0 : 1 << (FIELD_BITS * BUDGET_KEYS.indexOf(key));
+}
+
+/** What a step, and what a fate, adds to a packed budget. */
+export const STEP_UNITS: readonly number[] = Object.values(StepKind).map((kind) => {
+  return unitOf(STEP_COST[kind]);
 });
+export const FATE_UNITS: readonly number[] = Object.values(Fate).map((fate) => {
+  return unitOf(FATE_COST[fate]);
+});
+
+/** Entries of a packed budget in all. */
+export function sumOf(packed: number): number {
+  let sum = 0;
+  for (let rest = packed; rest !== 0; rest >>>= FIELD_BITS) sum += rest & (2 * FIELD_MAX + 1);
+  return sum;
+}
 
 /** `budget` in one i32. */
 export function packBudget(budget: SmallBudget): number {
@@ -109,19 +143,27 @@ export function isWithin(a: number, b: number): boolean {
   return (((b | GUARDS) - a) & GUARDS) === GUARDS;
 }
 
-export const Link = { None: 0, Both: 1, ServerOnly: 2, ClientOnly: 3 } as const;
+export const Link = { None: 0, Both: 1, ServerOnly: 2 } as const;
 export type Link = (typeof Link)[keyof typeof Link];
 
 export interface UserState<P, K> {
   readonly part: P;
   readonly link: Link;
   readonly up: readonly K[];
-  readonly down: readonly K[];
+  /** Copies, and packets that were overtaken. */
+  readonly lateUp: readonly K[];
+  readonly lateDown: readonly K[];
+  /**
+   * An inbox:N was lost, and the client has had no reason to pull since. The server does not say it
+   * twice: what it told of waits for the next pull, and only then may a message wait.
+   */
+  readonly isUntold: boolean;
 }
 
 export type UserInput<K> =
   | { readonly kind: 'submit' | 'connect' | 'disconnect' | 'crash' | 'pull' | 'request' }
-  | { readonly kind: 'list'; readonly list: number }
+  /** The deadline of message `index` of the world comes. */
+  | { readonly kind: 'deadline'; readonly index: number }
   | { readonly kind: 'packet'; readonly packet: K };
 
 export type ServerInput<K> =
@@ -141,7 +183,8 @@ export interface UserRunner<P, K> {
   /** The packet with its request number called stale. */
   aged(packet: K): K;
   kindOf(packet: K): Kind;
-  isSamePart(a: P, b: P): boolean;
+  /** True for packets that have no fate: see the head of this file. */
+  isBeyondFaults(packet: K): boolean;
 }
 
 /** The state of a user after a step, and what the server gets in the same step, in order. */
@@ -150,11 +193,16 @@ export interface UserMove<P, K> {
   readonly inputs: readonly ServerInput<K>[];
 }
 
+/** A user who is offline. */
+export function offline<P, K>(part: P): UserState<P, K> {
+  return { part, link: Link.None, up: [], lateUp: [], lateDown: [], isUntold: false };
+}
+
 /** One user's side of every step. */
 export class UserSteps<P, K> {
   private readonly runner: UserRunner<P, K>;
   private readonly uid: number;
-  private readonly isQuiet: boolean;
+  readonly isQuiet: boolean;
 
   constructor(runner: UserRunner<P, K>, uid: number, isQuiet: boolean) {
     this.runner = runner;
@@ -164,81 +212,88 @@ export class UserSteps<P, K> {
 
   perform(state: UserState<P, K>, kind: StepKind, arg: number): UserMove<P, K> {
     const { uid } = this;
-    const { up, down, link } = state;
+    const { up, lateUp, lateDown, link } = state;
     switch (kind) {
       case StepKind.Submit:
         return this.run(state, { kind: 'submit' });
       case StepKind.Login: {
         assert(link === Link.None || link === Link.ServerOnly, 'the client is offline');
-        const fresh = { ...state, link: Link.Both, up: [], down: [] };
+        const fresh = { ...offline<P, K>(state.part), link: Link.Both };
         const { state: next, inputs } = this.run(fresh, { kind: 'connect' });
         return { state: next, inputs: [{ kind: 'open', uid }, ...inputs] };
       }
-      case StepKind.HangUp:
+      case StepKind.HangUp: {
         assert(link === Link.Both, 'there is a connection');
-        return this.run({ ...state, link: Link.ServerOnly, down: [] }, { kind: 'disconnect' });
-      case StepKind.CrashClient: {
-        const isServerLeft = link === Link.Both || link === Link.ServerOnly;
-        const left = isServerLeft ? Link.ServerOnly : Link.None;
-        return this.run({ ...state, link: left, down: [] }, { kind: 'crash' });
+        const left = { ...state, link: Link.ServerOnly, lateDown: [] };
+        return this.run(left, { kind: 'disconnect' });
       }
-      case StepKind.Cut:
-        return { state: this.closed(state), inputs: [{ kind: 'close', uid }] };
+      case StepKind.CrashClient: {
+        const left = link === Link.None ? Link.None : Link.ServerOnly;
+        return this.run({ ...state, link: left, lateDown: [] }, { kind: 'crash' });
+      }
       case StepKind.ServerNotices:
         assert(link === Link.ServerOnly, 'the client is gone');
-        return { state: this.closed(state), inputs: [{ kind: 'close', uid }] };
-      case StepKind.ClientNotices:
-        assert(link === Link.ClientOnly, 'the server is gone');
-        return this.run({ ...state, link: Link.None, down: [] }, { kind: 'disconnect' });
-      case StepKind.CrashServer:
-        return { state: this.closed(state), inputs: [] };
-      case StepKind.LoseUp:
-        return { state: { ...state, up: up.slice(1) }, inputs: [] };
-      case StepKind.LoseDown:
-        return { state: { ...state, down: down.slice(1) }, inputs: [] };
+        return { state: offline(state.part), inputs: [{ kind: 'close', uid }] };
       case StepKind.Up:
         return { state: { ...state, up: up.slice(1) }, inputs: [this.arrival(up[0])] };
-      case StepKind.DuplicateUp:
-        return { state, inputs: [this.arrival(up[0])] };
-      case StepKind.OvertakeUp:
-        return { state: { ...state, up: up.toSpliced(1, 1) }, inputs: [this.arrival(up[1])] };
-      case StepKind.Down:
-        return this.receive({ ...state, down: down.slice(1) }, down[0]);
-      case StepKind.DuplicateDown:
-        return this.receive(state, down[0]);
-      case StepKind.OvertakeDown:
-        return this.receive({ ...state, down: down.toSpliced(1, 1) }, down[1]);
+      case StepKind.LoseUp:
+        return { state: { ...state, up: up.slice(1) }, inputs: [] };
+      case StepKind.DuplicateUp: {
+        const copied = { ...state, up: up.slice(1), lateUp: [...lateUp, up[0] as K] };
+        return { state: copied, inputs: [this.arrival(up[0])] };
+      }
+      case StepKind.DelayUp: {
+        const delayed = { ...state, up: up.slice(1), lateUp: [...lateUp, up[0] as K] };
+        return { state: delayed, inputs: [] };
+      }
+      case StepKind.LateUp: {
+        const rest = { ...state, lateUp: lateUp.toSpliced(arg, 1) };
+        return { state: rest, inputs: [this.arrival(lateUp[arg])] };
+      }
+      case StepKind.LateDown:
+        return this.receive({ ...state, lateDown: lateDown.toSpliced(arg, 1) }, lateDown[arg]);
       case StepKind.Retransmit:
-        return this.run(state, { kind: 'list', list: arg });
+        return this.run(state, { kind: 'deadline', index: arg });
       case StepKind.Repeat:
         return this.run(state, { kind: 'request' });
       case StepKind.Pull:
-        return this.run(state, { kind: 'pull' });
+        return this.run({ ...state, isUntold: false }, { kind: 'pull' });
       default:
         throw new Error(`no step of a user: ${kind}`);
     }
   }
 
-  /** The server sent `packet` to this user. */
-  append(state: UserState<P, K>, packet: K): UserMove<P, K> {
-    if (state.link !== Link.Both) return { state, inputs: [] };
-    const kind = this.runner.kindOf(packet);
-    if (kind === Kind.AckA) {
-      const move = this.receive(state, packet);
-      const isIgnored = this.runner.isSamePart(move.state.part, state.part);
-      assert(isIgnored && move.inputs.length === 0, 'a client ignores ack:A');
-      return move;
-    }
-    if (this.isQuiet && isInboxAnswer(kind)) return this.receive(state, packet);
-    return { state: { ...state, down: [...state.down, packet] }, inputs: [] };
+  /** True when a packet to this user may be lost, come twice or late. */
+  hasFate(state: UserState<P, K>, packet: K): boolean {
+    if (state.link !== Link.Both || this.runner.isBeyondFaults(packet)) return false;
+    return !(this.isQuiet && isInboxAnswer(this.runner.kindOf(packet)));
   }
 
-  /** The server's end is gone. */
+  /** The server sent `packet` to this user. */
+  append(state: UserState<P, K>, packet: K, fate: Fate): UserMove<P, K> {
+    if (state.link !== Link.Both) return { state, inputs: [] };
+    const lateDown = [...state.lateDown, packet];
+    switch (fate) {
+      case Fate.Received:
+        return this.receive(state, packet);
+      case Fate.Lost:
+        return {
+          state: { ...state, isUntold: state.isUntold || this.isInboxN(packet) },
+          inputs: [],
+        };
+      case Fate.Duplicated:
+        return this.receive({ ...state, lateDown }, packet);
+      case Fate.Delayed:
+        return { state: { ...state, lateDown }, inputs: [] };
+      default:
+        return never(fate, 'fate');
+    }
+  }
+
+  /** The server's end is gone, and the client is told. */
   closed(state: UserState<P, K>): UserState<P, K> {
-    const { link } = state;
-    const isClientLeft = link === Link.Both || link === Link.ClientOnly;
-    if (isClientLeft) return { ...state, link: Link.ClientOnly, up: [] };
-    return { ...state, link: Link.None, up: [], down: [] };
+    if (state.link !== Link.Both) return offline(state.part);
+    return offline(this.run(state, { kind: 'disconnect' }).state.part);
   }
 
   private arrival(packet: K | undefined): ServerInput<K> {
@@ -248,16 +303,23 @@ export class UserSteps<P, K> {
 
   private receive(state: UserState<P, K>, packet: K | undefined): UserMove<P, K> {
     assert(packet !== undefined, 'there is a packet');
-    return this.run(state, { kind: 'packet', packet });
+    const isUntold = state.isUntold && !this.isInboxN(packet);
+    return this.run({ ...state, isUntold }, { kind: 'packet', packet });
+  }
+
+  private isInboxN(packet: K): boolean {
+    return this.runner.kindOf(packet) === Kind.InboxN;
   }
 
   private run(state: UserState<P, K>, input: UserInput<K>): UserMove<P, K> {
     const { part, packets, isAged } = this.runner.run(state.part, input);
     const inputs: ServerInput<K>[] = [];
-    let { up, down } = state;
+    let { up, lateUp, lateDown } = state;
     if (isAged) {
-      up = up.map((packet) => this.runner.aged(packet));
-      down = down.map((packet) => this.runner.aged(packet));
+      const aged = (packet: K) => this.runner.aged(packet);
+      up = up.map(aged);
+      lateUp = lateUp.map(aged);
+      lateDown = lateDown.map(aged);
       inputs.push({ kind: 'age', uid: this.uid });
     }
     if (state.link === Link.Both) {
@@ -267,7 +329,7 @@ export class UserSteps<P, K> {
         else up = [...up, packet];
       }
     }
-    return { state: { ...state, part, up, down }, inputs };
+    return { state: { ...state, part, up, lateUp, lateDown }, inputs };
   }
 }
 

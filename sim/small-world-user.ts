@@ -4,10 +4,10 @@
  * Books are sets of messages as bit masks (bit i = message i of the world), so that an invariant is
  * a few operations on integers. They belong to the part: a crash does not touch them.
  *
- * Time stands still at 0 ms. A timer fires by `fire…`: the deadline of the head of one attempt list
- * (or of the request) is set to 0 and the machine asked. Within a list deadlines are in order of
- * arming, so no other message of that list can be due before its head; across lists, and against
- * everything else that happens, every order is possible here, which is more than real timers do.
+ * Time stands still at 0 ms. A timer fires by hand: the deadline of one waiting message (or of the
+ * request) is set to 0, the message is put at the head of its attempt list, where the machine looks,
+ * and the machine is asked. So each message may be due at any moment, whatever the others do, which
+ * is more than real timers do; how many attempts it had is then no state (12 are never used up).
  */
 import {
   assert,
@@ -23,7 +23,11 @@ import {
 } from '../protocol/index.ts';
 import type { SmallMessage, SmallWorldOptions } from './small-world-options.ts';
 import { textOf } from './small-world-snapshot.ts';
+import type { UserInput } from './small-world-steps.ts';
 
+/** The request number of everything that is not the newest; see `renameRequests`. */
+export const STALE_REQUEST = 0;
+const NEWEST_REQUEST = 1;
 const EPOCH = 1;
 const NOW_MS = 0;
 
@@ -36,13 +40,25 @@ export const Wrong = {
   BadPacket: 16,
 } as const;
 
+interface Waiting {
+  readonly tag: number;
+  deadlineMs: number;
+  readonly after: Waiting | null;
+}
+
+interface AttemptList {
+  readonly head: Waiting | null;
+  append(entry: Waiting): void;
+  remove(entry: Waiting): void;
+}
+
 /** What the search must see and set inside of the machines, whose fields are private to TypeScript. */
 interface Inside {
   readonly sender: {
     readonly connected: boolean;
-    readonly lists: readonly { readonly head: { deadlineMs: number } | null }[];
+    readonly lists: readonly AttemptList[];
   };
-  readonly puller: { request: number; readonly waits: number; deadlineMs: number };
+  readonly puller: { request: number; deadlineMs: number };
 }
 
 /** Written to by one input, drained before the next; never a part of a state. */
@@ -97,18 +113,75 @@ export class UserPart {
     );
   }
 
-  /** Attempt lists in which a message waits for its deadline. */
-  armedLists(): number[] {
+  /** Messages whose deadline may come. */
+  armedMessages(): number[] {
     const { connected, lists } = this.inside().sender;
     if (!connected) return [];
-    return lists.flatMap(({ head }, list) => (head === null ? [] : [list]));
+    return lists.flatMap((list) => waitingIn(list).map(({ tag }) => tag)).sort((a, b) => a - b);
   }
 
   isRequestArmed(): boolean {
     return this.inside().puller.deadlineMs !== Infinity;
   }
 
-  submit(): Packet[] {
+  /** One input; the packets that it made the client send, in order. */
+  feed(input: UserInput<Packet>): Packet[] {
+    const { machine } = this;
+    switch (input.kind) {
+      case 'submit':
+        this.submit();
+        break;
+      case 'connect':
+        machine.onConnect(NOW_MS, out);
+        break;
+      case 'disconnect':
+        machine.onDisconnect();
+        break;
+      case 'crash':
+        machine.onCrash();
+        break;
+      case 'pull':
+        machine.puller.start(NOW_MS, out);
+        break;
+      case 'request':
+        this.inside().puller.deadlineMs = NOW_MS;
+        machine.onDeadline(NOW_MS, out);
+        break;
+      case 'deadline':
+        this.fire(input.index);
+        break;
+      case 'packet':
+        if (!machine.onPacket(input.packet, NOW_MS, out)) this.wrongs |= Wrong.BadPacket;
+        break;
+      default:
+        never(input, 'input of a user');
+    }
+    return this.drain();
+  }
+
+  /**
+   * Renames requests so that states stay finite: 1 is the newest, whatever came before is 0. `packets`
+   * are those that the last input sent, `wasBusy` says whether a request was under way before it. True
+   * when earlier packets with request 1 are stale now.
+   *
+   * Sound, because a client only compares an answer's number with its newest, and only while it
+   * waits; numbers never come back.
+   */
+  renameRequests(packets: readonly Packet[], wasBusy: boolean): boolean {
+    const { puller } = this.inside();
+    const newest = puller.request;
+    if (newest <= NEWEST_REQUEST) return wasBusy && !this.machine.puller.busy;
+    for (const packet of packets)
+      packet.request = packet.request === newest ? NEWEST_REQUEST : STALE_REQUEST;
+    puller.request = NEWEST_REQUEST;
+    return true;
+  }
+
+  text(): string {
+    return textOf(this);
+  }
+
+  private submit(): void {
     const index = this.nextMessage();
     const message = this.messages[index];
     assert(message !== undefined, 'there is a message to submit');
@@ -117,65 +190,19 @@ export class UserPart {
     const { sender } = this.machine;
     const seq = sender.submit(message.to, 1, content, index, NOW_MS, out);
     assert(seq === this.seqOf(index), 'sequences are dense from 1');
-    return this.drain();
   }
 
-  connect(): Packet[] {
-    this.machine.onConnect(NOW_MS, out);
-    return this.drain();
-  }
-
-  disconnect(): void {
-    this.machine.onDisconnect();
-  }
-
-  crash(): void {
-    this.machine.onCrash();
-  }
-
-  pull(): Packet[] {
-    this.machine.puller.start(NOW_MS, out);
-    return this.drain();
-  }
-
-  receive(packet: Packet): Packet[] {
-    if (!this.machine.onPacket(packet, NOW_MS, out)) this.wrongs |= Wrong.BadPacket;
-    return this.drain();
-  }
-
-  /** The deadline of the first message of `list` has come. */
-  fireList(list: number): Packet[] {
-    const head = this.inside().sender.lists[list]?.head;
-    assert(head !== null && head !== undefined, 'the list is armed');
-    head.deadlineMs = NOW_MS;
+  /** The deadline of message `index` has come. */
+  private fire(index: number): void {
+    const { lists } = this.inside().sender;
+    const list = lists.find((one) => waitingIn(one).some(({ tag }) => tag === index));
+    assert(list !== undefined, 'the message waits');
+    const waiting = waitingIn(list);
+    for (const entry of waiting) {
+      if (entry.tag === index) entry.deadlineMs = NOW_MS;
+      else moveToEnd(list, entry);
+    }
     this.machine.onDeadline(NOW_MS, out);
-    return this.drain();
-  }
-
-  fireRequest(): Packet[] {
-    this.inside().puller.deadlineMs = NOW_MS;
-    this.machine.onDeadline(NOW_MS, out);
-    return this.drain();
-  }
-
-  /**
-   * Renames requests so that states stay finite: 1 is the newest, whatever came before is 0. `packets`
-   * are those that the last input sent. True when earlier packets with request 1 are stale now.
-   *
-   * Sound, because a client only compares an answer's number with its newest, and only while it
-   * waits; numbers never come back.
-   */
-  renameRequests(packets: readonly Packet[]): boolean {
-    const { puller } = this.inside();
-    const newest = puller.request;
-    if (newest <= 1) return newest === 1 && puller.waits === 0;
-    for (const packet of packets) packet.request = packet.request === newest ? 1 : 0;
-    puller.request = 1;
-    return true;
-  }
-
-  text(): string {
-    return textOf(this);
   }
 
   private drain(): Packet[] {
@@ -257,4 +284,15 @@ export class UserPart {
   private inside(): Inside {
     return this.machine as unknown as Inside;
   }
+}
+
+function waitingIn(list: AttemptList): Waiting[] {
+  const waiting: Waiting[] = [];
+  for (let entry = list.head; entry !== null; entry = entry.after) waiting.push(entry);
+  return waiting;
+}
+
+function moveToEnd(list: AttemptList, entry: Waiting): void {
+  list.remove(entry);
+  list.append(entry);
 }

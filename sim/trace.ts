@@ -21,6 +21,16 @@ export interface TraceLine {
   /** Users whom it is about; empty = everybody of `server`. */
   readonly users: readonly number[];
   readonly server: number | null;
+  /** A packet's way, as opposed to what happened to people and servers. */
+  readonly isPacket: boolean;
+}
+
+/** What a line is about. */
+export interface About {
+  readonly messages?: readonly string[];
+  readonly users?: readonly number[];
+  readonly server?: number;
+  readonly isPacket?: boolean;
 }
 
 /** The name of a message: `1>2 7:3` is the third from 1 to 2 in epoch 7. */
@@ -62,14 +72,10 @@ export class Trace {
   }
 
   /** Records a line; `text` is made only when somebody wants to read it. */
-  tell(
-    atMs: number,
-    about: { messages?: readonly string[]; users?: readonly number[]; server?: number },
-    text: () => string,
-  ): void {
+  tell(atMs: number, about: About, text: () => string): void {
     if (this.lines === null) return;
-    const { messages = [], users = [], server = null } = about;
-    this.lines.push({ atMs, text: text(), messages, users, server });
+    const { messages = [], users = [], server = null, isPacket = false } = about;
+    this.lines.push({ atMs, text: text(), messages, users, server, isPacket });
   }
 }
 
@@ -125,16 +131,21 @@ export function describePacket(packet: Packet, user: number): string {
   }
 }
 
-/** The lines of a trace that tell the life of one message: its packets, and its people's troubles. */
+/**
+ * The lines of a trace that tell the life of one message: from its submission on, every packet that
+ * names it, and what happens to its sender, its receiver and their server.
+ */
 export function lifeOf(
   lines: readonly TraceLine[],
   message: { name: string; from: number; to: number; server: number },
 ): TraceLine[] {
   const { name, from, to, server } = message;
-  return lines.filter(({ messages, users, server: where }) => {
-    if (messages.length > 0) return messages.includes(name);
-    if (users.length > 0) return users.includes(from) || users.includes(to);
-    return where === server;
+  const start = lines.findIndex(({ messages }) => messages.includes(name));
+  return lines.slice(Math.max(0, start)).filter((line) => {
+    if (line.messages.length > 0) return line.messages.includes(name);
+    if (line.isPacket) return false;
+    if (line.users.length > 0) return line.users.includes(from) || line.users.includes(to);
+    return line.server === null || line.server === server;
   });
 }
 

@@ -24,14 +24,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   autocannon: ['bench/http-pull-run.ts'],
   'cli-progress': ['bench/progress.ts'],
-  commander: ['bench/options.ts', 'server/main.ts'],
+  commander: ['bench/options.ts', 'server/main.ts', 'sim/main.ts'],
   'fast-jwt': ['loadgen/token.ts', 'server/auth.ts'],
   'hdr-histogram-js': ['loadgen/recorder.ts'],
   lmdb: ['server/stores/lmdb-store.ts'],
   pino: ['server/main.ts'],
   piscina: ['loadgen/pool.ts'],
   'prom-client': ['server/metrics.ts'],
-  'pure-rand': ['loadgen/random.ts'],
+  'pure-rand': ['loadgen/random.ts', 'sim/random.ts'],
   'uWebSockets.js': [
     'bench/doctor.ts', // only asks whether its binary loads
     'server/connection.ts',
