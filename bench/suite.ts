@@ -147,10 +147,11 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
     payloadBytes: [64, 256],
     // A message must outlast every fault, and the wait must outgrow every backlog: repeats of all
     // that waits, sooner than it can be worked off, would never let the server recover.
-    retransmit: { firstMs: pick(800, 250), maxMs: pick(4000, 500), maxAttempts: 100 },
+    retransmit: { firstMs: pick(1000, 250), maxMs: pick(8000, 500), maxAttempts: 60 },
     pull: { pageMessages: 50, requestTimeoutMs: pick(1000, 400) },
     connectRatePerSec: 2000,
-    quiesceTimeoutS: 60,
+    // A backlog of minutes is worked off, not given up.
+    quiesceTimeoutS: 300,
     churn: pick({ onlineS: 20, offlineS: 4 }, { onlineS: 2, offlineS: 0.5 }),
     crashOnPage: { probability: pick(0.02, 0.1), maxPerClient: 1000 },
     chaos: {

@@ -128,16 +128,19 @@ test('a target that is not this machine is refused without --allow-remote', asyn
   );
 });
 
-test('--list names the eight scenarios', async () => {
+test('--list names the eight scenarios, and apart from them the extra ones', async () => {
   const { code, stdout } = await runCli(['bench', '--list']);
   assert.is(code, 0);
-  const names = stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => line.split(' ')[0]);
+  const namesOf = (part: string): (string | undefined)[] =>
+    part
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' ')[0]);
+  const [suite, extra] = stdout.split('\n\nNot in the suite, only by --scenario:\n');
   const eight =
     'online-steady online-saturation lossy offline-cost offline-crash reconnect-storm http-pull trace';
-  assert.equal(names, eight.split(' '));
+  assert.equal(namesOf(suite as string), eight.split(' '));
+  assert.equal(namesOf(extra as string), ['chaos', 'chaos-durable']);
 });
 
 test('--help lists the flags on stdout', async () => {
