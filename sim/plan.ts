@@ -66,8 +66,7 @@ export type Step = { readonly atMs: number } & (
   | { readonly do: 'fill disk'; readonly server: number; readonly forMs: number }
   | { readonly do: 'fail sync'; readonly server: number }
 );
-export type Way = 'to server' | 'to client' | 'both';
-export type StepName = Step['do'];
+type Way = 'to server' | 'to client' | 'both';
 
 export interface Plan {
   readonly seed: number;

@@ -47,7 +47,7 @@ const FORGED =
   'this.answerMsgR(session, uid, epoch, seq, Status.Ok, out);' +
   'this.confirm(session, uid, epoch, seq, Confirmation.Stored, out);';
 
-export const PLANTED: readonly Planted[] = [
+const PLANTED: readonly Planted[] = [
   gateway(
     'msg:A and ack:N(stored) before the commit',
     `    const effect = out.push();\n${PUT}`,
