@@ -22,7 +22,7 @@ import { DiskShim, type DiskState, ERRNO, FOR_EVER } from './disk-shim.ts';
 import type { ImageReport } from './image-auditor.ts';
 import { InboxBook } from './inbox-book.ts';
 import { RUNTIME, StartFailed, type StoreMutant, Victim } from './victim.ts';
-import { pullEverything, Workload } from './workload.ts';
+import { pullEverything, Stalled, Workload } from './workload.ts';
 
 const AUDITOR = join(import.meta.dirname, 'image-auditor.ts');
 const CUTS_PER_LIFE = 6;
@@ -185,13 +185,13 @@ class Round {
       report.breaches.push(`life ${life}: ${error.message}`);
       return false;
     }
+    const workload = new Workload({ victim, book, disk, random, policy, seqs: this.seqs });
     try {
       if (life > 1) {
         const rows = await pullEverything(victim);
         report.recovered += rows.length;
         this.note(`life ${life}, restarted`, book.audit(rows, disk.place()));
       }
-      const workload = new Workload({ victim, book, disk, random, policy, seqs: this.seqs });
       await workload.start();
       const goal = random.int(20, 200);
       await workload.until(({ stored }) => stored >= goal);
@@ -213,8 +213,12 @@ class Round {
         if (status === STATUS.storeFailed && fault !== undefined) continue;
         report.breaches.push(`life ${life}: a message was refused with status ${status}`);
       }
+    } catch (error) {
+      if (!(error instanceof Stalled)) throw error;
+      report.breaches.push(`life ${life}: ${error.message}`);
     } finally {
       await victim.kill();
+      await workload.stop();
     }
     report.confirmed = book.confirmed;
     return true;

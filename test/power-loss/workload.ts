@@ -18,6 +18,8 @@ import type { Victim } from './victim.ts';
 
 const SENDER = 1001;
 const WINDOW = 48;
+/** Without any answer; generous, machines are slow. */
+const PATIENCE_MS = 20_000;
 const DELETION_PAUSE_MS = 10;
 /** A refused message is followed by another one after so long. */
 const REFUSED_PAUSE_MS = 20;
@@ -31,6 +33,11 @@ export interface Answers {
   stored: number;
   delivered: number;
   readonly refused: Map<number, number>;
+}
+
+/** The server is gone, or silent for `PATIENCE_MS`. */
+export class Stalled extends Error {
+  override readonly name = 'Stalled';
 }
 
 export class Workload {
@@ -104,10 +111,20 @@ export class Workload {
     this.isRepeating = false;
   }
 
-  /** Resolves when `isEnough` holds; looked at with every answer. */
+  /** Resolves when `isEnough` holds; looked at with every answer. Rejects with `Stalled`. */
   until(isEnough: (answers: Answers) => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      this.onAnswer = () => isEnough(this.answers) && resolve();
+    return new Promise((resolve, reject) => {
+      const give = (why: string): void => {
+        clearTimeout(patience);
+        reject(new Stalled(why));
+      };
+      const patience = setTimeout(() => give('the server answers nothing any more'), PATIENCE_MS);
+      void this.sender?.closed.then(() => give('the server closed the connection'));
+      this.onAnswer = () => {
+        if (!isEnough(this.answers)) return void patience.refresh();
+        clearTimeout(patience);
+        resolve();
+      };
       this.onAnswer();
     });
   }
