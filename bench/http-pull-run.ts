@@ -11,7 +11,7 @@
 import autocannon from 'autocannon';
 import { createMinter, type RetransmitTimers, SwarmPool } from '../loadgen/index.ts';
 import { auditPages, meanPage, type PageAudit } from './http-page-audit.ts';
-import type { ScenarioResult, Verdict } from './result.ts';
+import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
 import {
   auditReasons,
   connectEverybody,
@@ -171,7 +171,7 @@ export async function runHttpPull(
       gates: [],
       thresholds: [],
       series: [],
-      lossBelow: ledger.accepted === 0 ? null : 3 / ledger.accepted,
+      ...detectionPower(quiescence.reached ? ledger.accepted : 0),
       examples: merged.audit.examples,
       extra: { http: figures },
       variants: [],

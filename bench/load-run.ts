@@ -5,7 +5,7 @@
 import { nowUs, type SwarmConfig, SwarmPool, type SwarmReport } from '../loadgen/index.ts';
 import { type ChaosReport, ChaosRun } from './chaos.ts';
 import { gateReason, judgeGates } from './gates.ts';
-import type { ScenarioResult, Verdict } from './result.ts';
+import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
 import {
   auditReasons,
   connectEverybody,
@@ -416,7 +416,8 @@ function judge(input: JudgeInput): ScenarioResult {
     gates,
     thresholds: [],
     series,
-    lossBelow: audit.ledger.accepted === 0 ? null : 3 / audit.ledger.accepted,
+    // Without quiescence no loss was judged, and nothing is proven.
+    ...detectionPower(input.quiescence.reached ? audit.ledger.accepted : 0),
     examples: audit.examples,
     extra: { counters: reports.map(({ counters }) => counters) },
     variants: [],
@@ -462,9 +463,14 @@ function combine(scenario: LoadScenario, results: ScenarioResult[]): ScenarioRes
     dedupe,
     retransmit,
     packets,
-    lossBelow: ledger.accepted === 0 ? null : 3 / ledger.accepted,
+    ...detectionPower(results.reduce((sum, result) => sum + judgedIn(result), 0)),
     variants: results,
   };
+}
+
+/** Messages of a result in which `lost` was judged. */
+function judgedIn({ lossBelow, ledger }: ScenarioResult): number {
+  return lossBelow === null ? 0 : ledger.accepted;
 }
 
 function summaryLine(result: ScenarioResult, label: string): string {

@@ -12,7 +12,7 @@ import {
   SwarmPool,
   type SwarmReport,
 } from '../loadgen/index.ts';
-import type { ScenarioResult, Verdict } from './result.ts';
+import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
 import {
   auditReasons,
   connectEverybody,
@@ -131,7 +131,7 @@ export async function runOfflineCost(
       gates: [],
       thresholds: [],
       series: [],
-      lossBelow: ledger.accepted === 0 ? null : 3 / ledger.accepted,
+      ...detectionPower(isQuiescent ? ledger.accepted : 0),
       examples: merged.audit.examples,
       extra: {
         friends: scenario.friends,

@@ -90,8 +90,8 @@ export interface ScenarioResult {
   series: SeriesPoint[];
   /** Loss that 0 lost of N excludes at 95 %: 3 / N (rule of three); null when N is 0. */
   lossBelow: number | null;
-  /** What the run could have seen; results of earlier versions lack it. */
-  detection?: Detection[];
+  /** What the run could have seen. */
+  detection: Detection[];
   examples: string[];
   extra: Record<string, unknown>;
   variants: ScenarioResult[];

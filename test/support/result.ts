@@ -31,6 +31,7 @@ export function scenarioResult(facts: Partial<ScenarioResult> = {}): ScenarioRes
     thresholds: [],
     series: [],
     lossBelow: 0.003,
+    detection: [],
     examples: [],
     extra: {},
     variants: [],
