@@ -12,7 +12,7 @@ const MASK = Buffer.from([0x5a, 0x01, 0xff, 0x80]);
 const PROBE = 'are you open?';
 
 /** Bytes of a frame as the peer of `side` sends it. */
-export function encodeFrame(spec: FrameSpec, side: Side): Buffer {
+function encodeFrame(spec: FrameSpec, side: Side): Buffer {
   const { first, payload, isMaskWrong = false } = spec;
   const length = spec.announced ?? BigInt(payload.length);
   const lengthBytes = spec.lengthBytes ?? (length < 126n ? 0 : length < 65_536n ? 2 : 8);

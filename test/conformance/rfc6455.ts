@@ -28,9 +28,9 @@ export type Side = 'server' | 'client';
  * such as ending TCP where a close frame SHOULD come first. `informational`: the RFC leaves it open.
  * `failed`: against a MUST.
  */
-export type Verdict = 'ok' | 'non-strict' | 'informational' | 'failed';
+type Verdict = 'ok' | 'non-strict' | 'informational' | 'failed';
 
-export interface Known {
+interface Known {
   readonly verdict: Exclude<Verdict, 'ok'>;
   readonly reaction: string;
   readonly why: string;
@@ -53,7 +53,7 @@ export interface Rfc6455Case {
 export const MESSAGE_MAX_BYTES = 4196;
 
 /** A count:R with this request number: a whole packet of 8 bytes. */
-export function packet(request: number): Buffer {
+function packet(request: number): Buffer {
   const bytes = Buffer.from([0x21, 0, 0, 0, 0, 0, 0, 0]);
   bytes.writeUInt32LE(request, 4);
   return bytes;

@@ -11,13 +11,13 @@
 import { Session } from 'node:inspector';
 import { WebSocket } from 'ws';
 
-export interface CoverageRange {
+interface CoverageRange {
   readonly startOffset: number;
   readonly endOffset: number;
   readonly count: number;
 }
 
-export interface ScriptCoverage {
+interface ScriptCoverage {
   readonly scriptId: string;
   readonly url: string;
   readonly functions: readonly {
@@ -91,9 +91,6 @@ export async function remoteCoverage(url: string): Promise<CoverageSource> {
     close: () => socket.terminate(),
   };
 }
-
-/** No coverage: every input is as interesting as any other. */
-export const NO_COVERAGE: CoverageSource = { take: () => Promise.resolve([]), close: () => {} };
 
 interface FunctionCover {
   readonly start: number;

@@ -137,6 +137,7 @@ export class LiveServer {
     const child = spawn(process.execPath, ['--inspect=127.0.0.1:0', CLI, 'serve', ...flags], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env,
+      detached: true, // a Ctrl-C in the terminal is for the fuzzer, not for the server
     });
     this.child = child;
     this.log = '';

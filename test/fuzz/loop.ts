@@ -27,7 +27,7 @@ export interface LoopOptions {
   isStopped(): boolean;
 }
 
-export interface Crash {
+interface Crash {
   readonly message: string;
   /** Null when there were too many to write another. */
   readonly file: string | null;

@@ -36,7 +36,7 @@ const INTERESTING = [
 const WIDTHS = [1, 2, 4, 8] as const;
 const STACKED_MAX = 6;
 
-export interface MutateContext {
+interface MutateContext {
   readonly random: Random;
   /** Another input of the corpus, to splice from. */
   readonly other: Buffer;
