@@ -16,7 +16,7 @@
  */
 import type { Random } from '../support/random.ts';
 
-export const SECTOR_BYTES = 512;
+const SECTOR_BYTES = 512;
 const MAGIC = 0x314b5344;
 const HEADER_BYTES = 32;
 
