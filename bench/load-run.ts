@@ -178,7 +178,7 @@ async function runOne(
       peakRssBytes: server?.peakRssBytes ?? null,
     });
     if (recovered !== null) result.extra['recovery'] = recovered;
-    if (chaos !== null) addChaos(result, await chaos.report(reports));
+    if (chaos !== null) addChaos(result, await chaos.report(reports), signal.aborted);
     progress.end(summaryLine(result, label));
     return result;
   } finally {
@@ -205,9 +205,9 @@ async function prepareChaos(
 }
 
 /** A fault that was planned and never happened proves nothing: such a run is invalid. */
-function addChaos(result: ScenarioResult, chaos: ChaosReport): void {
+function addChaos(result: ScenarioResult, chaos: ChaosReport, isInterrupted: boolean): void {
   result.extra['chaos'] = chaos;
-  if (chaos.never.length === 0) return;
+  if (chaos.never.length === 0 || isInterrupted) return;
   result.reasons.push(`planned, but never happened: ${chaos.never.join(', ')}`);
   if (result.verdict === 'pass') result.verdict = 'invalid';
 }
