@@ -112,6 +112,7 @@ async function runMany(options: SimOptions): Promise<ExitCode> {
   process.once('SIGTERM', () => controller.abort());
   const startMs = performance.now();
   let shownMs = startMs;
+  let shown = 0;
   const report = await runFleet({
     first: options.first,
     count: options.seeds,
@@ -119,6 +120,9 @@ async function runMany(options: SimOptions): Promise<ExitCode> {
     threads: options.threads,
     signal: controller.signal,
     onProgress: ({ seeds, failed }) => {
+      for (; shown < failed.length; shown++) {
+        process.stderr.write(`sim: seed ${failed[shown]?.seed} failed: ${failed[shown]?.check}\n`);
+      }
       if (performance.now() - shownMs < 2000) return;
       shownMs = performance.now();
       process.stderr.write(`sim: ${seeds} of ${options.seeds} seeds, ${failed.length} failed\n`);

@@ -43,7 +43,8 @@ export class ServerNode {
   private readonly world: World;
   private readonly out: GatewayEffects<Connection> = createGatewayEffects<Connection>();
   private readonly arriving = new Packet();
-  private pausedUntilMs = 0;
+  /** Virtual time at which the process wakes up. */
+  pausedUntilMs = 0;
   private wallOffsetMs = WALL_CLOCK_MS;
   private isDraining = false;
 

@@ -288,6 +288,8 @@ export class World {
     this.tell({}, () => 'all faults end');
     this.partitions.clear();
     for (const server of this.servers) {
+      // A paused server is silent and not at rest.
+      this.lastTrafficMs = Math.max(this.lastTrafficMs, server.pausedUntilMs);
       server.store.heal();
       if (server.store.needsRestart) server.crash(1, false);
       server.start();
