@@ -41,7 +41,7 @@ function asking(
 }
 
 const ONLY_KEY =
-  'uWebSockets.js knows an upgrade by its Sec-WebSocket-Key alone; no browser sends one without the rest';
+  'uWebSockets.js knows an upgrade by its Sec-WebSocket-Key alone, and our upgrade handler asks for no more';
 
 export const REQUESTS: readonly UpgradeRequest[] = [
   { title: 'a good request', wants: '101', bytes: asking() },
@@ -53,7 +53,7 @@ export const REQUESTS: readonly UpgradeRequest[] = [
     known: {
       verdict: 'failed',
       status: '505',
-      why: 'uWebSockets.js wants the method, and the path with the HTTP version, each in one TCP segment; every client writes the request line at once',
+      why: 'uWebSockets.js wants the method, and the path with the HTTP version, each in one TCP segment; a cut behind the request line is taken',
     },
     bytes: asking(),
   },

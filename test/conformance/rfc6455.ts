@@ -136,7 +136,7 @@ export const CASES: readonly Rfc6455Case[] = [
     wants: 'close:1002',
     known: both(
       'msg:1 open',
-      'both read a length that is longer than it need be; no library refuses it',
+      'both read a length that is longer than it need be; the rule binds the sender, nothing names what a receiver does',
     ),
   },
   {
@@ -147,7 +147,7 @@ export const CASES: readonly Rfc6455Case[] = [
     wants: 'close:1002',
     known: both(
       'msg:1 open',
-      'both read a length that is longer than it need be; no library refuses it',
+      'both read a length that is longer than it need be; the rule binds the sender, nothing names what a receiver does',
     ),
   },
   {
