@@ -114,6 +114,11 @@ export function createMetrics(sources: MetricsSources): {
   registerGauge('ackbench_store_pending_writes', 'Writes waiting for a commit', () => {
     return sources.store().pendingWrites;
   });
+  registerGauge(
+    'ackbench_store_stopped',
+    '1 when the disk failed and the store needs a restart',
+    () => Number(sources.store().isStopped),
+  );
   registerGauge('ackbench_store_indexed_rows', 'Rows in the in-memory inbox index', () => {
     return sources.store().indexedRows;
   });
