@@ -14,9 +14,15 @@
  * Numbers are exact: nothing is hashed away. Cost: a machine run is some 30 us and there are
  * some 10^4 to 10^5 of them; a step of the world is well below a microsecond.
  */
-import { assert, Kind, type Packet, Status } from '../protocol/index.ts';
+import { assert, Kind } from '../protocol/index.ts';
 import type { SmallWorldOptions } from './small-world-options.ts';
-import { fromBytes, type PacketBytes, toBytes } from './small-world-packets.ts';
+import {
+  agedBytes,
+  fromBytes,
+  isBeyondFaults,
+  type PacketBytes,
+  toBytes,
+} from './small-world-packets.ts';
 import type { WorldBooks } from './small-world-rules.ts';
 import { ServerPart } from './small-world-server.ts';
 import { copyOf } from './small-world-snapshot.ts';
@@ -33,7 +39,7 @@ import {
   type UserState,
   UserSteps,
 } from './small-world-steps.ts';
-import { STALE_REQUEST, UserPart } from './small-world-user.ts';
+import { UserPart } from './small-world-user.ts';
 
 /** Numbers of inputs of a client: the plain ones, then messages, then packets. */
 const PLAIN_INPUTS = ['submit', 'connect', 'disconnect', 'crash', 'pull', 'request'] as const;
@@ -135,7 +141,7 @@ export class Graph implements UserRunner<number, number> {
   private readonly servers = new Numbering<ServerEntry>();
   private readonly inputs = new Numbering<ServerInput<number>>();
   private readonly partRuns = new Map<number, PartRun>();
-  private readonly agedPackets = new Map<number, number>();
+  private readonly agedPackets = new Map<number, readonly number[]>();
   private readonly stepInputs: number[] = [];
   private readonly steps: readonly UserSteps<number, number>[];
 
@@ -274,14 +280,11 @@ export class Graph implements UserRunner<number, number> {
     return run;
   }
 
-  aged(packet: number): number {
+  aged(packet: number): readonly number[] {
     const known = this.agedPackets.get(packet);
     if (known !== undefined) return known;
-    const { bytes } = this.packets.at(packet);
-    const fresh = fromBytes(bytes);
-    const isRequest = fresh.request !== STALE_REQUEST;
-    fresh.request = STALE_REQUEST;
-    const aged = isRequest ? this.numberPacket(toBytes(fresh), fresh.kind) : packet;
+    const { bytes, kind } = this.packets.at(packet);
+    const aged = agedBytes(bytes).map((fresh) => this.numberPacket(fresh, kind));
     this.agedPackets.set(packet, aged);
     return aged;
   }
@@ -443,22 +446,6 @@ export class Graph implements UserRunner<number, number> {
     const number = this.inputs.numberOf(key, () => input);
     assert(number < INPUTS_MAX, 'few inputs differ');
     return number;
-  }
-}
-
-/** True for packets that change nothing, whenever they come, but what counts as accepted. */
-export function isBeyondFaults({ kind, status, request }: Packet): boolean {
-  switch (kind) {
-    case Kind.AckA:
-      return true;
-    case Kind.MsgA:
-      return status === Status.Ok || status === Status.StoreFailed;
-    case Kind.PullA:
-    case Kind.CountA:
-    case Kind.DoneA:
-      return request === STALE_REQUEST;
-    default:
-      return false;
   }
 }
 

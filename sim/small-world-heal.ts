@@ -29,6 +29,8 @@ const PULLS_MAX = 3;
 export interface HealFailure {
   readonly rule: string;
   readonly steps: readonly Step[];
+  /** True for a rule of the books, false when it does not end, or not well. */
+  readonly isOfBooks: boolean;
 }
 
 export class Healer {
@@ -75,21 +77,21 @@ export class Healer {
       if (number < firstBy.length) {
         // Went through before: by a history that ended well, or by this one, which goes round then.
         if (firstBy.at(number) !== history) return null;
-        return { rule: 'faults have stopped, and it goes round for ever', steps };
+        return { rule: 'faults have stopped, and it goes round for ever', steps, isOfBooks: false };
       }
       firstBy.push(history);
       const next = this.nextSteps();
       if (next.length === 0) {
         const rule = this.ruleAtEnd();
-        return rule === null ? null : { rule, steps };
+        return rule === null ? null : { rule, steps, isOfBooks: false };
       }
       for (const step of next) {
         const rule = this.take(step);
         steps.push(step);
-        if (rule !== null) return { rule, steps };
+        if (rule !== null) return { rule, steps, isOfBooks: true };
       }
     }
-    return { rule: 'faults have stopped, and it does not become quiet', steps };
+    return { rule: 'faults have stopped, and it does not become quiet', steps, isOfBooks: false };
   }
 
   /** The next steps of the history; none when it is at its end, well or not. */

@@ -23,6 +23,20 @@ export interface WorldBooks {
   wrongs: number;
 }
 
+export function emptyBooks(): WorldBooks {
+  return {
+    attempted: 0,
+    accepted: 0,
+    confirmed: 0,
+    confirmedStored: 0,
+    failed: 0,
+    waiting: 0,
+    delivered: 0,
+    stored: 0,
+    wrongs: 0,
+  };
+}
+
 /** The rule that `books` break, as a sentence; null when all hold. */
 export function brokenRule(books: WorldBooks, policy: Policy): string | null {
   const { attempted, accepted, confirmed, confirmedStored, delivered, stored, wrongs } = books;

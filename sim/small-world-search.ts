@@ -17,7 +17,7 @@ import {
   type SmallBudget,
   type SmallWorldOptions,
 } from './small-world-options.ts';
-import { brokenRule, type WorldBooks } from './small-world-rules.ts';
+import { brokenRule, emptyBooks } from './small-world-rules.ts';
 import {
   FATE_UNITS,
   isWithin,
@@ -83,20 +83,6 @@ export function searchSmallWorld(options: Partial<SmallWorldOptions> = {}): Smal
   return new Search({ ...DEFAULT_SMALL_WORLD, ...options }).run();
 }
 
-function emptyBooks(): WorldBooks {
-  return {
-    attempted: 0,
-    accepted: 0,
-    confirmed: 0,
-    confirmedStored: 0,
-    failed: 0,
-    waiting: 0,
-    delivered: 0,
-    stored: 0,
-    wrongs: 0,
-  };
-}
-
 class Search {
   private readonly options: SmallWorldOptions;
   private readonly graph: Graph;
@@ -123,6 +109,8 @@ class Search {
   private transitions = 0;
   private deepest = 0;
   private violation: SmallViolation | null = null;
+  /** A violation in a fault-free history; nothing is healed after it. */
+  private unwell: SmallViolation | null = null;
 
   constructor(options: SmallWorldOptions) {
     assert(options.users <= USERS_MAX, 'a small world has few users');
@@ -151,9 +139,9 @@ class Search {
       healSteps: healer.steps,
       parts: graph.sizes,
       machineRuns: graph.machineRuns,
-      complete,
+      complete: complete && this.unwell === null,
       elapsedMs: performance.now() - startedAtMs,
-      violation: this.violation,
+      violation: this.violation ?? this.unwell,
     };
   }
 
@@ -312,14 +300,14 @@ class Search {
       this.violation = { rule, steps, searched: steps.length };
       return;
     }
+    if (this.unwell !== null) return;
     const failure = this.healer.heal(world);
     if (failure === null) return;
     const steps = this.pathTo(node);
-    this.violation = {
-      rule: failure.rule,
-      steps: [...steps, ...failure.steps],
-      searched: steps.length,
-    };
+    const searched = steps.length;
+    this.unwell = { rule: failure.rule, steps: [...steps, ...failure.steps], searched };
+    // A rule of the books that the history broke is within reach, by a path that is the shortest.
+    if (!failure.isOfBooks) this.violation = this.unwell;
   }
 
   private pathTo(node: number): Step[] {

@@ -11,7 +11,7 @@
 import {
   assert,
   createGatewayEffects,
-  Gateway,
+  type Gateway,
   type GatewayEffect,
   GatewayEffectKind,
   type GatewayEffects,
@@ -22,7 +22,7 @@ import {
   Status,
 } from '../protocol/index.ts';
 import type { SmallWorldOptions } from './small-world-options.ts';
-import { STALE_REQUEST } from './small-world-user.ts';
+import { STALE_REQUEST } from './small-world-packets.ts';
 import { textOf } from './small-world-snapshot.ts';
 import type { ServerInput } from './small-world-steps.ts';
 import type { SmallStore, StoreAnswer } from './small-world-store.ts';

@@ -180,8 +180,8 @@ export interface UserRunner<P, K> {
     part: P,
     input: UserInput<K>,
   ): { readonly part: P; readonly packets: readonly K[]; readonly isAged: boolean };
-  /** The packet with its request number called stale. */
-  aged(packet: K): K;
+  /** The packet with its request number called stale; none when it then changes nothing at all. */
+  aged(packet: K): readonly K[];
   kindOf(packet: K): Kind;
   /** True for packets that have no fate: see the head of this file. */
   isBeyondFaults(packet: K): boolean;
@@ -317,9 +317,9 @@ export class UserSteps<P, K> {
     let { up, lateUp, lateDown } = state;
     if (isAged) {
       const aged = (packet: K) => this.runner.aged(packet);
-      up = up.map(aged);
-      lateUp = lateUp.map(aged);
-      lateDown = lateDown.map(aged);
+      up = up.flatMap(aged);
+      lateUp = lateUp.flatMap(aged);
+      lateDown = lateDown.flatMap(aged);
       inputs.push({ kind: 'age', uid: this.uid });
     }
     if (state.link === Link.Both) {

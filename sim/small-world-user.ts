@@ -11,7 +11,7 @@
  */
 import {
   assert,
-  Client,
+  type Client,
   type ClientEffect,
   ClientEffectKind,
   type ClientEffects,
@@ -22,11 +22,10 @@ import {
   Packet,
 } from '../protocol/index.ts';
 import type { SmallMessage, SmallWorldOptions } from './small-world-options.ts';
+import { STALE_REQUEST } from './small-world-packets.ts';
 import { textOf } from './small-world-snapshot.ts';
 import type { UserInput } from './small-world-steps.ts';
 
-/** The request number of everything that is not the newest; see `renameRequests`. */
-export const STALE_REQUEST = 0;
 const NEWEST_REQUEST = 1;
 const EPOCH = 1;
 const NOW_MS = 0;
