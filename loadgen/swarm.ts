@@ -49,6 +49,8 @@ export interface SwarmReport {
 
 class SwarmCounters {
   connects = 0;
+  /** Upgrades that the server never answered. */
+  handshakeTimeouts = 0;
   disconnects = 0;
   crashes = 0;
   /** Of the crashes, those between a page and its acknowledgement. */
@@ -326,13 +328,13 @@ export class Swarm {
       ) as Record<Latency, RecorderState>,
       packets: [...this.packets],
       counters: this.counters,
+      linkFaults: this.faults?.counts() ?? null,
       bytesSent: this.hub.bytesSent,
       bytesReceived: this.hub.bytesReceived,
       gaps: {
         count: this.workload.gaps.gaps,
         coefficientOfVariation: this.workload.gaps.coefficientOfVariation,
       },
-      linkFaults: this.faults?.counts() ?? null,
       window: this.tally.window,
       health: this.meter.health(),
     };

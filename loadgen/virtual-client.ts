@@ -28,6 +28,8 @@ import { Timer } from './timing-wheel.ts';
 
 /** Request number of the harness's own count:R; the puller's numbers never get there. */
 const PROBE_REQUEST = 0xffffffff;
+/** Within which the server must have answered the upgrade. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** A packet that the link holds back. */
 class HeldPacket extends Timer {
@@ -239,6 +241,7 @@ export class VirtualClient extends Timer implements SocketListener {
     if (this.reconnectAtMs <= nowMs) {
       this.reconnectAtMs = Infinity;
       if (this.wanted && this.socket === null) this.connect();
+      else if (this.wanted && !this.online) this.giveUpHandshake();
     }
     if (this.machine.nextDeadlineMs() <= nowMs) {
       this.machine.onDeadline(nowMs, this.swarm.effects);
@@ -252,6 +255,7 @@ export class VirtualClient extends Timer implements SocketListener {
     const nowUs = swarm.touch();
     this.online = true;
     this.reconnects = 0;
+    this.reconnectAtMs = Infinity;
     this.wasKicked = false;
     swarm.onConnected(this, nowUs - this.connectStartedUs);
     this.noticePull();
@@ -461,6 +465,17 @@ export class VirtualClient extends Timer implements SocketListener {
       this,
       swarm.socketLimits,
     );
+    this.reconnectIn(HANDSHAKE_TIMEOUT_MS);
+  }
+
+  /** Nobody answers on this connection: a dead link, or a server that only listens. */
+  private giveUpHandshake(): void {
+    const { swarm } = this;
+    swarm.counters.handshakeTimeouts++;
+    const { socket } = this;
+    this.socket = null;
+    socket?.destroy();
+    this.connect();
   }
 
   private loseSession(isCrash: boolean): void {

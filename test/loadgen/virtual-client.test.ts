@@ -1,9 +1,12 @@
 /** What a virtual client writes down of answers that its machines have no use for. */
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { auditBooks } from '../../loadgen/audit.ts';
 import { bookOf, closeShelves, emptyBooks, SentBook } from '../../loadgen/ledger.ts';
+import { parseEndpoint, SocketHub } from '../../loadgen/socket.ts';
 import type { Swarm } from '../../loadgen/swarm.ts';
+import { TimingWheel } from '../../loadgen/timing-wheel.ts';
 import { VirtualClient } from '../../loadgen/virtual-client.ts';
 import {
   Client,
@@ -23,19 +26,8 @@ const EPOCH = 5;
 const RECEIVER = 20;
 const PROBE = 0xffffffff;
 
-/** A client that three messages to `RECEIVER` were given up by, and how packets reach it. */
-function afterGivingUp() {
-  const swarm = {
-    config: { epoch: EPOCH },
-    effects: createClientEffects(),
-    packet: new Packet(),
-    packets: new Float64Array(Math.max(...KINDS) + 1),
-    counters: { undecodable: 0 },
-    faults: null,
-    nowUs: 0,
-    touchOften: () => 0,
-  };
-  const machine = new Client({
+function machineOf(): Client {
+  return new Client({
     sender: { epoch: EPOCH, timers: DEFAULT_RETRANSMIT, inflightMax: 10, jitterSeed: 1 },
     puller: {
       strategy: PullStrategy.PagedNext,
@@ -48,6 +40,21 @@ function afterGivingUp() {
       requestTimeoutMs: 100,
     },
   });
+}
+
+/** A client that three messages to `RECEIVER` were given up by, and how packets reach it. */
+function afterGivingUp() {
+  const swarm = {
+    config: { epoch: EPOCH },
+    effects: createClientEffects(),
+    packet: new Packet(),
+    packets: new Float64Array(Math.max(...KINDS) + 1),
+    counters: { undecodable: 0 },
+    faults: null,
+    nowUs: 0,
+    touchOften: () => 0,
+  };
+  const machine = machineOf();
   const client = new VirtualClient(swarm as unknown as Swarm, 0, 10, machine);
   const book = bookOf(client.sent, RECEIVER, EPOCH, (epoch) => new SentBook(epoch));
   book.attempted = 3;
@@ -105,6 +112,41 @@ test('a refused final count is no count of 0', () => {
   const counts = [{ sender: 7, count: 4 }];
   receive({ kind: Kind.CountA, request: PROBE, status: Status.Ok, counts });
   assert.is(client.probedCount, 4);
+});
+
+test('connects anew when a server takes the connection and never answers', async () => {
+  const taken: Socket[] = [];
+  const server = createServer((socket) => taken.push(socket.resume()));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  let nowMs = 1000;
+  const counters = { connects: 0, handshakeTimeouts: 0 };
+  const swarm = {
+    config: { epoch: EPOCH, reconnect: { firstMs: 50, maxMs: 1000 } },
+    effects: createClientEffects(),
+    hub: new SocketHub(),
+    endpoint: parseEndpoint(`ws://127.0.0.1:${port}`, { isInsecure: false }),
+    tokenOf: () => 'token',
+    socketLimits: { frameMaxBytes: 1000, unsentMaxBytes: 1000 },
+    wheel: new TimingWheel(nowMs),
+    counters,
+    touch: () => nowMs * 1000,
+    onDisconnected() {},
+  };
+  const client = new VirtualClient(swarm as unknown as Swarm, 0, 10, machineOf());
+  client.goOnline();
+  nowMs += 9999;
+  swarm.wheel.advance(nowMs);
+  assert.equal({ ...counters }, { connects: 1, handshakeTimeouts: 0 });
+  nowMs += 10;
+  swarm.wheel.advance(nowMs);
+  assert.equal({ ...counters }, { connects: 2, handshakeTimeouts: 1 });
+  client.goOffline();
+  nowMs += 20_000;
+  swarm.wheel.advance(nowMs);
+  assert.is(counters.connects, 2, 'who went away stays away');
+  for (const socket of taken) socket.destroy();
+  server.close();
 });
 
 test.run();
