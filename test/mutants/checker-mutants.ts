@@ -393,8 +393,8 @@ const CHECKER_ROWS: readonly Row[] = [
   {
     ...IN_RUN,
     name: 'zero lost of nothing accepted proves something',
-    find: 'lossBelow: audit.ledger.accepted === 0 ? null : 3 / audit.ledger.accepted,',
-    replace: 'lossBelow: audit.ledger.attempted === 0 ? null : 3 / audit.ledger.attempted,',
+    find: '...detectionPower(input.quiescence.reached ? audit.ledger.accepted : 0),',
+    replace: '...detectionPower(input.quiescence.reached ? audit.ledger.attempted : 0),',
   },
   {
     hunt: 'variants',
