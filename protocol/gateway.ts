@@ -12,7 +12,9 @@
  * uid, never a field of the packet. An ack:R for somebody else's message can only name a message
  * from that sender to the session's own user, so it cannot touch what it does not own.
  *
- * Bounds: `pendingMax` store operations in flight, then `overloaded`; a token bucket per session.
+ * Bounds: `pendingMax` store operations in flight, then `overloaded`; a token bucket per session. The
+ * last places are for emptying inboxes: if senders to a full inbox could take them all with their
+ * repeats, nobody could ever pull it empty.
  * Removals on ack:R ask for no answer: the store's own queue bounds them, and a row that was not
  * removed is pulled and deduped later.
  */
@@ -51,8 +53,12 @@ export interface GatewayOptions {
   readonly packetsPerSec: number;
   /** Size of the bucket. */
   readonly packetsBurst: number;
+  /** At least 3: a message and a pull. */
   readonly pendingMax: number;
 }
+
+/** What a pull that acknowledges takes: a deletion and a page. */
+const PULL_OPERATIONS = 2;
 
 export class Gateway<Handle = unknown> {
   private readonly options: GatewayOptions;
@@ -234,7 +240,7 @@ export class Gateway<Handle = unknown> {
       this.pushMsgN(receiver, session.uid, packet, out);
       return;
     }
-    if (!this.admit()) {
+    if (this.pendingCount >= this.options.pendingMax - PULL_OPERATIONS || !this.admit()) {
       this.answerMsgR(session, uid, epoch, seq, Status.Overloaded, out);
       return;
     }

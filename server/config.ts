@@ -46,8 +46,8 @@ const Settings = z.strictObject({
     .describe('packets per second per connection; 0 = unlimited'),
   packetsBurst: whole(1, 10_000_000).default(40_000).describe('packets at once per connection'),
   connectionsMax: whole(1, 10_000_000).default(100_000).describe('open connections'),
-  // A pull that acknowledges takes two at once.
-  pendingMax: whole(2, 10_000_000).default(100_000).describe('store operations in flight'),
+  // A pull that acknowledges takes two at once, and messages leave it that room.
+  pendingMax: whole(3, 10_000_000).default(100_000).describe('store operations in flight'),
   idleTimeoutS: whole(8, 960).default(60).describe('a silent connection is pinged, then closed'),
   backpressureMaxBytes: whole(65_536, 2 ** 30)
     .default(4_194_304)

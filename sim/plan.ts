@@ -167,7 +167,7 @@ export function drawPlan(seed: number, policy: Policy | null = null): Plan {
     pageMessages: troubles.has('small pages') ? random.int(1, 3) : random.int(1, 20),
     pageBytes: troubles.has('small pages') ? random.int(1, 40) : 1000,
     inboxMaxMessages: troubles.has('small inboxes') ? random.int(2, 6) : 1000,
-    pendingMax: troubles.has('few operations') ? random.int(2, 5) : 1000,
+    pendingMax: troubles.has('few operations') ? random.int(3, 6) : 1000,
     packetsPerSec: troubles.has('rate limit') ? 2000 : NO_RATE,
     timers: {
       firstMs: random.pick([100, 200, 400]),

@@ -529,12 +529,13 @@ test('stays up when the disk is full, loses nothing confirmed, and goes on after
 });
 
 test('answers overloaded when too many store operations wait', async () => {
-  const { options, store } = faulty({ pendingMax: 5 });
+  const { options, store } = faulty({ pendingMax: 7 });
   await withBystanders(options, async (server) => {
     const a = await connect(server, A);
     store().hold();
     for (let seq = 1; seq <= 5; seq++) a.send(msgR({ receiver: B, seq }));
     assert.is((await a.submit({ receiver: B, seq: 6 })).status, STATUS.overloaded);
+    for (const request of [901, 902]) a.send(countR(request)); // the two places kept for pulls
     assert.is((await a.counts()).status, STATUS.overloaded);
     assert.is((await a.pull()).status, STATUS.overloaded);
     store().release();

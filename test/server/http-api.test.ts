@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { type TestServer, type TestServerOptions, withServer } from '../support/server.ts';
-import { msgR, Stranger, StrangerUser } from '../support/stranger.ts';
+import { countR, msgR, Stranger, StrangerUser } from '../support/stranger.ts';
 
 const A = 1001;
 const B = 2002;
@@ -178,7 +178,7 @@ test('takes the token from the query, and asks for one with 401', async () => {
 test('answers 503 when the store fails or has too much to do', async () => {
   let store!: FaultyStore;
   const options: TestServerOptions = {
-    settings: { pendingMax: 2 },
+    settings: { pendingMax: 3 },
     store: (limits) => (store = new FaultyStore(limits)),
   };
   await withInbox(1, options, async (server, a) => {
@@ -192,8 +192,9 @@ test('answers 503 when the store fails or has too much to do', async () => {
     assert.is((await call(server, '/v1/inbox/done', page)).body.error?.code, 'store-failed');
 
     store.hold();
-    for (const seq of [7, 8]) a.send(msgR({ receiver: B, seq }));
-    // A third operation is refused, so its answer also says that the two are in the server.
+    a.send(msgR({ receiver: B, seq: 7 }));
+    for (const request of [901, 902]) a.send(countR(request));
+    // A fourth operation is refused, so its answer also says that the three are in the server.
     for (let code: string | undefined; code !== 'overloaded';) {
       code = (await a.counts()).status === 8 ? 'overloaded' : undefined;
     }
