@@ -11,12 +11,7 @@ import { performance } from 'node:perf_hooks';
 import { assert } from '../protocol/index.ts';
 import { Graph, type LocalMove } from './small-world-graph.ts';
 import { Healer } from './small-world-heal.ts';
-import {
-  BUDGET_KEYS,
-  DEFAULT_SMALL_WORLD,
-  type SmallBudget,
-  type SmallWorldOptions,
-} from './small-world-options.ts';
+import { BUDGET_KEYS, DEFAULT_SMALL_WORLD, type SmallWorldOptions } from './small-world-options.ts';
 import { brokenRule, emptyBooks } from './small-world-rules.ts';
 import {
   FATE_UNITS,
@@ -323,11 +318,4 @@ function fateUnits(fates: number): number {
   let units = 0;
   for (let rest = fates; rest !== 0; rest >>>= 2) units += FATE_UNITS[rest & 3] as number;
   return units;
-}
-
-/** The budget of a report as text, e.g. `2 losses, 1 crash`. */
-export function describeBudget(budget: SmallBudget): string {
-  return BUDGET_KEYS.filter((key) => budget[key] > 0)
-    .map((key) => `${budget[key]} ${key}`)
-    .join(', ');
 }

@@ -5,12 +5,14 @@
  * - to a session that is closed, unless it is a put (whose message may still need an inbox:N);
  * - to a request that is stale: the client drops it;
  * - ok to a deletion that rode on a pull: the gateway says nothing then;
+ * - ok to a deletion of no rows at all, of which nobody hears, which is not even queued;
  * - to users whom nobody writes to (`quietUids`): their inbox stays empty, so their pulls neither
  *   see nor change anything that others do.
  */
 import {
   assert,
   createGatewayEffects,
+  type DeleteOperation,
   type Gateway,
   type GatewayEffect,
   GatewayEffectKind,
@@ -137,6 +139,7 @@ export class ServerPart {
   private drain(): ServerOutput {
     const output: ServerOutput = { packets: [], closed: [] };
     this.perform(output);
+    this.store.skipEmptyDeletions((operation) => isSilent(operation));
     for (;;) {
       const index = this.store.answers.findIndex((answer) => this.isAnsweredAtOnce(answer));
       if (index < 0) break;
@@ -237,4 +240,9 @@ export class ServerPart {
     keyed.sort((a, b) => (a.key === b.key ? a.request - b.request : a.key < b.key ? -1 : 1));
     this.store.answers = keyed.map(({ answer }) => answer);
   }
+}
+
+/** True when nobody hears that the deletion was carried out. */
+function isSilent({ session, request }: DeleteOperation<number>): boolean {
+  return !session.open || request === null || request === STALE_REQUEST;
 }

@@ -11,6 +11,7 @@
  *   attempt list decides only when its deadline comes, and here that may be at any moment.
  * - `transmissions`: compared with 0 and 1 only, so 2 stands for more.
  * - `options`, `timeoutsMs`, `messages`, `quietUids` and functions: constants of a run.
+ * - `range` of a deletion: the store has found its rows by then, and the gateway does not look at it.
  * Maps and sets are unordered; `Session` is a value, see below. Everything else is kept as it is, so
  * a field that somebody adds to a machine is a part of the state until this file says otherwise.
  */
@@ -29,6 +30,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'after',
   'messages',
   'quietUids',
+  'range',
 ]);
 
 /**

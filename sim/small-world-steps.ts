@@ -106,7 +106,7 @@ const FATE_COST: Readonly<Record<Fate, keyof SmallBudget | null>> = {
 
 /** Bits of a packed budget per entry, the top one a guard that stays 0; see `isWithin`. */
 const FIELD_BITS = 4;
-export const FIELD_MAX = (1 << (FIELD_BITS - 1)) - 1;
+const FIELD_MAX = (1 << (FIELD_BITS - 1)) - 1;
 const GUARDS = 0x88888888 | 0;
 
 function unitOf(key: keyof SmallBudget | null): number {

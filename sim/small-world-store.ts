@@ -147,6 +147,18 @@ export class SmallStore {
     if (operation !== null) this.answers.push({ kind: 'deletion', operation, status });
   }
 
+  /** Answers deletions that delete nothing before their turn, when it `isSilent` about them. */
+  skipEmptyDeletions(isSilent: (operation: DeleteOperation<number>) => boolean): void {
+    for (let i = this.writes.length - 1; i >= 0; i--) {
+      const write = this.writes[i] as Write;
+      if (write.kind === 'put' || write.positions.length > 0) continue;
+      const { operation } = write;
+      if (operation === null || !isSilent(operation)) continue;
+      this.writes.splice(i, 1);
+      this.answers.push({ kind: 'deletion', operation, status: Status.Ok });
+    }
+  }
+
   /** The process died: what was under way never happened, committed rows stay. */
   crash(): void {
     this.writes = [];
