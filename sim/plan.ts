@@ -157,6 +157,10 @@ export function drawPlan(seed: number, policy: Policy | null = null): Plan {
     };
   }
   const fewAttempts = troubles.has('few attempts');
+  const steps = drawSteps(random, troubles, servers, users);
+  const commitMaxMs = troubles.has('slow commits') ? 700 : random.pick([1, 5, 30]);
+  const races = new Random(~seed);
+  const isRacing = races.chance(0.5);
   return {
     seed,
     servers,
@@ -179,13 +183,33 @@ export function drawPlan(seed: number, policy: Policy | null = null): Plan {
     latencyMaxMs: random.pick([2, 5, 50]),
     delayMaxMs: random.pick([100, 1000, 5000]),
     packets,
-    commitMaxMs: troubles.has('slow commits') ? 700 : random.pick([1, 5, 30]),
+    commitMaxMs: isRacing ? Math.max(commitMaxMs, RACE_COMMIT_MS) : commitMaxMs,
     commitFailure: troubles.has('commit failures') ? rate(0.3) : 0,
     logSyncMaxMs: troubles.has('log syncs late') ? random.pick([5, 50, 300]) : 0,
     serverCrashPoint: troubles.has('server crash points') ? random.pick([0.002, 0.01]) : 0,
     clientCrashPoint: troubles.has('client crash points') ? random.pick([0.002, 0.01]) : 0,
-    steps: drawSteps(random, troubles, servers, users),
+    steps: isRacing ? withRaces(races, steps, servers, users) : steps,
   };
+}
+
+/** Longest commit in a world of races: long enough for a log-in and a pull to come between. */
+const RACE_COMMIT_MS = 300;
+
+/** People write to a user just before he comes: the log-in races with the commit. */
+function withRaces(random: Random, steps: Step[], servers: number, users: number): Step[] {
+  const races: Step[] = [];
+  for (const step of steps) {
+    if (step.do !== 'log in' && step.do !== 'log out' && step.do !== 'crash client') continue;
+    const comesAtMs = step.do === 'log in' ? step.atMs : step.atMs + step.forMs;
+    if (comesAtMs === 0 || comesAtMs > TROUBLE_MS) continue;
+    for (let n = random.int(1, 3); n > 0; n--) {
+      const friend = ((step.who - 1) % servers) + 1 + servers * random.int(0, users / servers - 1);
+      const earlyMs = random.int(0, RACE_COMMIT_MS);
+      const atMs = Math.max(0, comesAtMs - earlyMs);
+      races.push({ do: 'send', from: friend, to: step.who, atMs });
+    }
+  }
+  return [...steps, ...races].sort((a, b) => a.atMs - b.atMs);
 }
 
 function drawSteps(
