@@ -11,8 +11,8 @@
  * says what those leave out); the first object stands for all of them. Packets are numbered by their
  * bytes, without the retransmission flag, on which no decision depends (docs/PROTOCOL.md).
  *
- * Numbers are exact: nothing is hashed away. Cost: a machine run is some 30 us and there are
- * some 10^4 to 10^5 of them; a step of the world is well below a microsecond.
+ * Numbers are exact: nothing is hashed away. Cost: a run of a machine is some tens of microseconds,
+ * most of it copy and text; a step of the world is a few tenths of one.
  */
 import { assert, Kind } from '../protocol/index.ts';
 import type { SmallWorldOptions } from './small-world-options.ts';

@@ -24,7 +24,7 @@ import {
 } from './small-world-steps.ts';
 import { IntList, TupleTable } from './small-world-table.ts';
 
-export interface SmallViolation {
+interface SmallViolation {
   /** The broken rule, as a sentence. */
   readonly rule: string;
   /** From the initial state: the steps of the search, then those of the fault-free history. */

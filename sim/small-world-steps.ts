@@ -16,7 +16,9 @@
  *      └──────────── login: the gateway kicks the older session <─────┘
  *
  * A connection that the server closes is the same as one that the client hung up and the server
- * noticed at once.
+ * noticed at once. Two things cost more of the budget than they would with queues to the clients: a
+ * packet that dies in a crash of the server takes a loss or a disconnect too; and a rule that is
+ * broken only while a packet is under way shows as broken for good in the history that loses it.
  *
  * Some packets are beyond faults, because losing or delaying them adds nothing. ack:A: the client
  * ignores it, and the search fails if it does not. msg:A ok: it makes a message *accepted*, of which

@@ -28,7 +28,7 @@ export interface SmallRow extends PutRow {
   deletions: number;
 }
 
-export interface SmallPage {
+interface SmallPage {
   readonly rows: readonly Row[];
   readonly first: number;
   readonly last: number;

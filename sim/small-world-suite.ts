@@ -1,9 +1,10 @@
 /**
  * The small worlds that are searched: which faults meet in one history, of how many messages.
  *
- * All faults at once with two messages would be some 10^8 states. So one message meets them all, and
- * two messages meet every fault, and the pairs that share a mechanism: what is lost while a client
- * or the server crashes, what is lost around a disconnect, what comes twice while something is lost.
+ * All faults at once with two messages would be, by the growth from world to world, some 10^7 to 10^8
+ * states. So one message meets many faults in one history, and two messages meet every kind of fault
+ * and the pairs that share a mechanism: what is lost around a crash or a disconnect, what comes twice
+ * while something is lost.
  */
 import type { Policy } from '../protocol/index.ts';
 import { BUDGET_KEYS, type SmallMessage, type SmallWorldOptions } from './small-world-options.ts';
@@ -74,7 +75,7 @@ const FULL: Readonly<Record<Policy, readonly Faults[]>> = {
 };
 
 /** Options of every world of the suite, for one policy. `quick` leaves the large ones out. */
-export function smallWorldsOf(
+function smallWorldsOf(
   policy: Policy,
   { quick }: { readonly quick: boolean },
 ): readonly Partial<SmallWorldOptions>[] {
