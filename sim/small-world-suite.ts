@@ -45,10 +45,10 @@ const QUICK: readonly Faults[] = [
   { messages: ONE, ...LOSS, disconnects: 1 },
   { messages: ONE, ...LOSS, reorders: 1, repeats: 1 },
   { messages: ONE, commitFailures: 1, crashes: 1, retransmissions: 1 },
-  { messages: ONE, commitFailures: 1, disconnects: 1, ...LOSS },
 ];
 
 const BOTH_POLICIES: readonly Faults[] = [
+  { messages: ONE, commitFailures: 1, disconnects: 1, ...LOSS },
   { messages: TWO, ...TWO_LOSSES },
   { messages: TWO, crashes: 1 },
   { messages: TWO, disconnects: 1 },
