@@ -173,7 +173,7 @@ export const EXIT_INFO: Readonly<Record<ExitCode, string>> = {
   [ExitCode.Failed]: 'failed: the audit, a threshold or a comparison says no',
   [ExitCode.Usage]: 'usage: flags, environment or a scenario file are wrong',
   [ExitCode.Invalid]: 'invalid: the measurement cannot be trusted, or the environment is unfit',
-  [ExitCode.Unknown]: 'unknown: the run did not reach quiescence, so nothing was proven',
+  [ExitCode.Unknown]: 'unknown: the run did not reach quiescence, or proved nothing',
   [ExitCode.Bug]: 'bug: a defect of ackbench itself',
   [ExitCode.Interrupted]: 'interrupted: Ctrl-C; what was measured so far is reported',
 };

@@ -4,7 +4,7 @@
  *     sim --seeds 1000              many seeds on all cores, each run twice
  *     sim --seed 17                 one seed, shrunk when it fails
  *     sim --seed 17 --explain 12    the life of its 12th message
- *     sim --exhaustive              every state of a small world
+ *     sim --exhaustive              every state of the small worlds, both policies
  *
  * Results on stdout, progress on stderr. Exit 0 = every promise kept, 1 = one was broken.
  */
@@ -12,6 +12,7 @@ import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { Policy } from '../protocol/index.ts';
 import type { MessageRecord } from './checker.ts';
+import { searchExhaustively } from './exhaustive.ts';
 import { type FleetReport, runFleet } from './fleet.ts';
 import { drawPlan } from './plan.ts';
 import { describePlan, type RunOutcome, runPlan, runSeed } from './run.ts';
@@ -27,6 +28,7 @@ interface SimFlags {
   threads?: string;
   trace?: boolean;
   exhaustive?: boolean;
+  quick?: boolean;
 }
 
 interface SimOptions {
@@ -38,6 +40,7 @@ interface SimOptions {
   threads: number;
   trace: boolean;
   exhaustive: boolean;
+  quick: boolean;
 }
 
 const ExitCode = { Kept: 0, Broken: 1, Usage: 2, Interrupted: 130 } as const;
@@ -54,7 +57,8 @@ function parseFlags(argv: readonly string[]): SimOptions | { mistakes: string[] 
     .option('--trace', 'with --seed: every event')
     .option('--policy <policy>', 'relay or durable (default: the seed chooses)')
     .option('--threads <n>', 'default: one per core')
-    .option('--exhaustive', 'every reachable state of a small world instead')
+    .option('--exhaustive', 'every reachable state of the small worlds instead')
+    .option('--quick', 'with --exhaustive: the smaller ones only')
     .allowUnknownOption()
     .allowExcessArguments()
     .exitOverride()
@@ -85,6 +89,8 @@ function parseFlags(argv: readonly string[]): SimOptions | { mistakes: string[] 
   const seed = whole(flags.seed, 'seed', SEED_MAX);
   if (flags.seed === undefined && flags.explain !== undefined)
     mistakes.push('--explain needs --seed');
+  if (flags.quick === true && flags.exhaustive !== true)
+    mistakes.push('--quick needs --exhaustive');
   if (flags.seed === undefined && flags.trace === true) mistakes.push('--trace needs --seed');
   const options: SimOptions = {
     seeds: whole(flags.seeds, 'seeds', 100_000_000) ?? 1000,
@@ -95,6 +101,7 @@ function parseFlags(argv: readonly string[]): SimOptions | { mistakes: string[] 
     threads: whole(flags.threads, 'threads', 256) ?? availableParallelism(),
     trace: flags.trace === true,
     exhaustive: flags.exhaustive === true,
+    quick: flags.quick === true,
   };
   return mistakes.length > 0 ? { mistakes } : options;
 }
@@ -138,6 +145,22 @@ async function runMany(options: SimOptions): Promise<ExitCode> {
   if (report.failed.length > 0) return ExitCode.Broken;
   if (controller.signal.aborted) return ExitCode.Interrupted;
   return ExitCode.Kept;
+}
+
+async function runExhaustive(options: SimOptions): Promise<ExitCode> {
+  const startMs = performance.now();
+  const searched = await searchExhaustively({
+    policies: options.policy === null ? Object.values(Policy) : [options.policy],
+    quick: options.quick,
+    onWorld: (lines) => lines.forEach(print),
+  });
+  for (const { policy, worlds, states, transitions, unsound } of searched) {
+    print(
+      `${policy}: ${worlds} worlds, every one of ${count(states)} states visited by ${count(transitions)} transitions; ${unsound} worlds broke a rule`,
+    );
+  }
+  print(`${((performance.now() - startMs) / 1000).toFixed(1)} s`);
+  return searched.some(({ unsound }) => unsound > 0) ? ExitCode.Broken : ExitCode.Kept;
 }
 
 function printReport(report: FleetReport, seconds: number): void {
@@ -245,5 +268,7 @@ export async function main(_name: 'sim', argv: readonly string[]): Promise<void>
     process.exitCode = ExitCode.Usage;
     return;
   }
-  process.exitCode = options.seed === null ? await runMany(options) : runOne(options.seed, options);
+  if (options.exhaustive) process.exitCode = await runExhaustive(options);
+  else if (options.seed === null) process.exitCode = await runMany(options);
+  else process.exitCode = runOne(options.seed, options);
 }

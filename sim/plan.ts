@@ -133,7 +133,7 @@ type Trouble = (typeof CLASSES)[number];
 
 const NO_RATE = 1_000_000;
 /** Transmissions that outlast every fault. */
-export const PATIENT_ATTEMPTS = 100;
+export const PATIENT_ATTEMPTS = 400;
 
 /** The plan of a seed. `policy` null lets the seed choose. */
 export function drawPlan(seed: number, policy: Policy | null = null): Plan {

@@ -33,7 +33,7 @@ export function shrink(failing: RunOutcome, runsMax = RUNS_MAX): Shrunk {
   let steps: readonly Step[] = plan.steps;
   let muted: ReadonlySet<string> = new Set();
   let best = fails(steps, muted) ?? failing;
-  for (let isSmaller = true; isSmaller && runs < runsMax;) {
+  for (let isSmaller = true; isSmaller;) {
     isSmaller = false;
     const fewer = withoutSome(steps, (left) => fails(left, muted));
     if (fewer !== null) {

@@ -10,7 +10,7 @@ import type { Random } from '../support/random.ts';
 import { randomOf } from './checker-seed.ts';
 
 /** One direction between two users in one epoch. */
-export interface Conversation {
+interface Conversation {
   readonly sender: number;
   readonly receiver: number;
   readonly epoch: number;
@@ -19,7 +19,7 @@ export interface Conversation {
 export type Settlement = 'confirmed' | 'stored' | 'failed' | 'gaveUp';
 
 /** What the bytes of an arrival are: as sent, damaged, cut, or some other message's. */
-export type Content =
+type Content =
   'intact' | 'flipped' | 'cut' | 'of another receiver' | 'of another sender' | 'of another seq';
 
 export type Happening = Conversation & { readonly seq: number } & (

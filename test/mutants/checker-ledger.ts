@@ -48,7 +48,7 @@ export function huntLedger(modules: LedgerModules, seed: number): string | null 
 }
 
 /** The first figure, law or example that differs from the truth. */
-export function disagreementOf(audit: auditModule.Audit, truth: Truth): string | null {
+function disagreementOf(audit: auditModule.Audit, truth: Truth): string | null {
   for (const [figure, count] of Object.entries(truth.figures)) {
     if (audit.ledger[figure as keyof auditModule.Ledger] !== count) return `oracle: ${figure}`;
   }

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { drawPlan, runPlan, runSeed, shrink } from '../../sim/index.ts';
+import { drawPlan, runPlan, runSeed, type shrink } from '../../sim/index.ts';
 import { Edition } from '../mutants/checker-source.ts';
 import type { RunOutcome } from '../../sim/run.ts';
 
@@ -110,10 +110,36 @@ test('prints its totals and exits 0 when every promise was kept', () => {
   );
 });
 
+test('visits every state of the small worlds, and says how many there were', () => {
+  const { status, stdout } = sim('--exhaustive', '--quick', '--policy', 'relay');
+  assert.is(status, 0);
+  assert.match(stdout, /^ok {2}relay 1>2 1>2 {2}no faults: \d+ states/);
+  assert.match(
+    stdout,
+    /relay: \d+ worlds, every one of [\d,]+ states visited .* 0 worlds broke a rule/,
+  );
+});
+
 test('lists every mistake in its flags, and exits 2', () => {
-  const { status, stderr } = sim('--seeds', '0', '--policy', 'x', '--explain', '1', '--nope', 'y');
+  const { status, stderr } = sim(
+    '--seeds',
+    '0',
+    '--policy',
+    'x',
+    '--explain',
+    '1',
+    '--quick',
+    '--nope',
+    'y',
+  );
   assert.is(status, 2);
-  for (const part of ['--seeds 0', '--policy x', '--explain needs --seed', '--nope']) {
+  for (const part of [
+    '--seeds 0',
+    '--policy x',
+    '--explain needs --seed',
+    '--quick needs',
+    '--nope',
+  ]) {
     assert.ok(stderr.includes(part), `${part} in ${stderr}`);
   }
 });
