@@ -29,7 +29,7 @@ const orders: RunOrder[] = [
     scenario,
     seed: SEED,
     durationS: SHORT_LOAD_S,
-    rate: Math.max(rate, SHORT_RATE),
+    rate: Math.min(0.5, Math.max(4 * rate, SHORT_RATE)),
   })),
 ];
 

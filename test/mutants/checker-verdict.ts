@@ -124,7 +124,8 @@ export function huntVerdict(
   }
   const wrong = differenceOf(result.ledger, figures);
   if (wrong !== null) return `oracle: ${wrong}`;
-  if (result.lossBelow !== lossBelowOf(figures.accepted)) return 'oracle: lossBelow';
+  const lossBelow = isReached ? lossBelowOf(figures.accepted) : null;
+  if (result.lossBelow !== lossBelow) return 'oracle: lossBelow';
   if (result.retransmit.count !== msgR - figures.attempted) return 'oracle: retransmit';
   return null;
 }
