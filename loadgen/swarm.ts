@@ -24,6 +24,7 @@ import { Random } from './random.ts';
 import type { RecorderState } from './recorder.ts';
 import { type Endpoint, parseEndpoint, SocketHub, type SocketLimits } from './socket.ts';
 import type { SwarmConfig } from './swarm-config.ts';
+import { SwarmCounters } from './swarm-counters.ts';
 import { LATENCIES, type Latency, type SecondSample, Tally, type WindowCounts } from './tally.ts';
 import { TimingWheel } from './timing-wheel.ts';
 import { createMinter } from './token.ts';
@@ -45,34 +46,6 @@ export interface SwarmReport {
   /** Inside the measured window. */
   window: WindowCounts;
   health: LoopHealth;
-}
-
-class SwarmCounters {
-  connects = 0;
-  /** Upgrades that the server never answered. */
-  handshakeTimeouts = 0;
-  disconnects = 0;
-  crashes = 0;
-  /** Of the crashes, those between a page and its acknowledgement. */
-  pageCrashes = 0;
-  /** Connections that the client's own network reset, went silent, or that were not read. */
-  drops = 0;
-  halfOpens = 0;
-  slowReads = 0;
-  /** Log-outs during the load: churn, or the end of a burst of a trace. */
-  logouts = 0;
-  undecodable = 0;
-  /** Not sent because the waiting-ack queue was full: the generator's own bound. */
-  refusedByQueue = 0;
-  /** No online sender was found for a due message. */
-  noSender = 0;
-  /** Messages delivered from pages, and rows that were repeats. */
-  pagedDelivered = 0;
-  pagedRepeats = 0;
-  pulls = 0;
-  pullsRefused = 0;
-  interactions = 0;
-  closes: Record<string, number> = {};
 }
 
 const FRAME_MAX_BYTES = 16 * 1024 * 1024;
@@ -116,6 +89,8 @@ export class Swarm {
   private crashOnPageActive: boolean;
   /** Pulls of everybody in a row that brought nothing but repeats. */
   private stalePulls = 0;
+  /** Rows of the last of them: acknowledged again and again, and still there. */
+  private staleRows = 0;
   /** Last time a packet of the protocol went either way, µs. */
   private lastPacketUs = 0;
   private lastPacketTotal = 0;
@@ -267,7 +242,7 @@ export class Swarm {
   /**
    * Makes everybody pull once and resolves with the rows that came; null when it took too long. Rows
    * that come again and again although they were acknowledged are none: waiting will not end them,
-   * and the final probe counts them.
+   * and `probeAll` counts them.
    */
   async pullAll(timeoutMs: number): Promise<number | null> {
     const { pagedDelivered, pagedRepeats } = this.counters;
@@ -282,10 +257,14 @@ export class Swarm {
     const fresh = this.counters.pagedDelivered - pagedDelivered;
     const repeats = this.counters.pagedRepeats - pagedRepeats;
     this.stalePulls = fresh === 0 && repeats > 0 ? this.stalePulls + 1 : 0;
-    return this.stalePulls > STALE_PULLS_MAX ? 0 : fresh + repeats;
+    this.staleRows = this.stalePulls > STALE_PULLS_MAX ? repeats : 0;
+    return this.staleRows > 0 ? 0 : fresh + repeats;
   }
 
-  /** Asks the server what is left in every inbox; null when not everybody was answered. */
+  /**
+   * What is left in the inboxes: what the server says, or what it goes on sending whatever it says.
+   * null when not everybody was answered.
+   */
   async probeAll(timeoutMs: number): Promise<number | null> {
     for (const client of this.clients) {
       client.probedCount = -1;
@@ -299,7 +278,8 @@ export class Swarm {
         book.note('stuck', `still counted: ${count}`);
       }
     }
-    return this.clients.reduce((sum, client) => sum + client.probedCount, 0);
+    const counted = this.clients.reduce((sum, client) => sum + client.probedCount, 0);
+    return Math.max(counted, this.staleRows);
   }
 
   /** The second that just ended. */
@@ -390,7 +370,12 @@ export class Swarm {
     const isFresh = effect.kind === ClientEffectKind.Deliver;
     if (effect.paged) {
       if (isFresh) this.counters.pagedDelivered++;
-      else this.counters.pagedRepeats++;
+      else {
+        this.counters.pagedRepeats++;
+        if (this.stalePulls >= STALE_PULLS_MAX) {
+          book.note('stuck', `seq ${effect.seq} comes again although acknowledged`);
+        }
+      }
     }
     if (!isFresh) return;
     book.onDelivered(effect.seq);

@@ -83,6 +83,14 @@ export const SABOTAGES: readonly Sabotage[] = [
     wrapStore: stores.keeps,
   },
   {
+    name: 'deny-a-row',
+    does: 'keeps the last row of a deleted page, and does not count it',
+    rate: 1,
+    scenario: 'offline',
+    figures: ['stuck'],
+    wrapStore: stores.denies,
+  },
+  {
     name: 'false-error',
     does: 'answers inbox-full to a row that it stored, 1 in 100',
     rate: 0.01,

@@ -198,6 +198,16 @@ class KeepingStore extends SabotagedStore {
   }
 }
 
+/** The same, and counts nothing: it denies what it keeps. */
+class DenyingStore extends KeepingStore {
+  override counts(
+    _receiver: number,
+    done: (status: Status, counts: readonly SenderCount[]) => void,
+  ): void {
+    done(Status.Ok, []);
+  }
+}
+
 export type WrapStore = (inner: Store, plan: Plan) => Store;
 
 export const deletesBeforeReturn: WrapStore = (inner, plan) =>
@@ -208,3 +218,4 @@ export const deletesTooMuch: WrapStore = (inner, plan) => new DeletingTooMuchSto
 export const resurrects: WrapStore = (inner, plan) => new ResurrectingStore(inner, plan);
 export const miscounts: WrapStore = (inner, plan) => new MiscountingStore(inner, plan);
 export const keeps: WrapStore = (inner, plan) => new KeepingStore(inner, plan);
+export const denies: WrapStore = (inner, plan) => new DenyingStore(inner, plan);

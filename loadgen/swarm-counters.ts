@@ -1,0 +1,28 @@
+/** What the clients of a swarm did and met, counted over the whole run. */
+export class SwarmCounters {
+  connects = 0;
+  /** Upgrades that the server never answered. */
+  handshakeTimeouts = 0;
+  disconnects = 0;
+  crashes = 0;
+  /** Of the crashes, those between a page and its acknowledgement. */
+  pageCrashes = 0;
+  /** Connections that the client's own network reset, went silent, or that were not read. */
+  drops = 0;
+  halfOpens = 0;
+  slowReads = 0;
+  /** Log-outs during the load: churn, or the end of a burst of a trace. */
+  logouts = 0;
+  undecodable = 0;
+  /** Not sent because the waiting-ack queue was full: the generator's own bound. */
+  refusedByQueue = 0;
+  /** No online sender was found for a due message. */
+  noSender = 0;
+  /** Messages delivered from pages, and rows that were repeats. */
+  pagedDelivered = 0;
+  pagedRepeats = 0;
+  pulls = 0;
+  pullsRefused = 0;
+  interactions = 0;
+  closes: Record<string, number> = {};
+}
