@@ -158,7 +158,7 @@ test('answers overloaded beyond pendingMax, and starts nothing', () => {
 });
 
 test('keeps room for a pull that acknowledges, so that repeats to a full inbox cannot starve it', () => {
-  // Found by the simulator: npm run sim -- --seed 28276
+  // Found by the simulator in 100,000 seeds.
   const driver = gatewayOf({ pendingMax: 3 });
   const a = driver.open(1, 'A');
   driver.msgR(a);
