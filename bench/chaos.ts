@@ -246,12 +246,12 @@ export class ChaosRun {
       if (event.action === 'kill') {
         await server.kill();
         done.kill++;
-        await pause(forMs);
+        await pause(forMs, signal);
         await server.restart();
       } else {
         server.pause();
         done.pause++;
-        await pause(forMs);
+        await pause(forMs, signal);
         server.resume();
       }
       awayMs += this.nowMs - beganMs;

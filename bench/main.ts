@@ -113,7 +113,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
       if (controller.signal.aborted) break;
       const skip = skipReason(scenario, options.target !== null);
       if (skip !== null) {
-        context.progress.log(`${scenario.name}: left out: ${skip}`);
+        process.stderr.write(`bench: ${scenario.name}: left out: ${skip}\n`);
         continue;
       }
       let result: ScenarioResult;
@@ -213,7 +213,11 @@ function writeResult(result: Result, options: BenchOptions): boolean {
 function writeStepSummary(text: string): void {
   const file = process.env['GITHUB_STEP_SUMMARY'];
   if (file === undefined || file === '') return;
-  appendFileSync(file, `\`\`\`text\n${text}\`\`\`\n`);
+  try {
+    appendFileSync(file, `\`\`\`text\n${text}\`\`\`\n`);
+  } catch (error) {
+    process.stderr.write(`bench: no step summary: ${(error as Error).message}\n`);
+  }
 }
 
 /** Entry of the bin: `name` is `bench` or `doctor`. */

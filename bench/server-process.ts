@@ -40,10 +40,12 @@ function pickPort(): number {
   return from + Math.floor(Math.random() * Math.max(1, low - from));
 }
 
-/** Servers that live now: ended when this process ends, however it ends. */
+/** Servers that live now, and their data: ended and removed when this process ends by itself. */
 const living = new Set<ChildProcess>();
+const dataDirs = new Set<string>();
 process.on('exit', () => {
   for (const child of living) child.kill('SIGKILL');
+  for (const dataDir of dataDirs) rmSync(dataDir, { recursive: true, force: true });
 });
 
 export class ServerProcess {
@@ -64,7 +66,14 @@ export class ServerProcess {
   private constructor(order: ServerOrder, pinning: Pinning | null) {
     this.order = order;
     this.pinning = pinning;
-    this.dataDir = mkdtempSync(path.join(tmpdir(), 'ackbench-'));
+    try {
+      this.dataDir = mkdtempSync(path.join(tmpdir(), 'ackbench-'));
+    } catch (error) {
+      throw new Error(`the server cannot have a data directory: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    dataDirs.add(this.dataDir);
   }
 
   static async start(order: ServerOrder, pinning: Pinning | null): Promise<ServerProcess> {
@@ -222,6 +231,7 @@ export class ServerProcess {
 
   private removeData(): void {
     rmSync(this.dataDir, { recursive: true, force: true });
+    dataDirs.delete(this.dataDir);
   }
 }
 

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
@@ -63,6 +64,11 @@ async function run() {
     handOver(isPinned ? process.execPath : require.resolve('node/bin/node'), flags);
     return;
   }
+  // Whoever handed over was killed: nobody would stop this process any more.
+  if (process.env.ACKBENCH_HANDED_OVER !== undefined && process.channel) {
+    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    process.channel.unref();
+  }
   module.enableCompileCache?.(); // servers are started often; this halves their start
   // In a checkout the source runs as it is; the published package holds the compiled rooms.
   const source = new URL(`${command.room}/index.ts`, root);
@@ -75,7 +81,8 @@ async function run() {
 function handOver(runtime, flags) {
   const known = process.execArgv.filter((flag) => !flags.includes(flag));
   const child = spawn(runtime, [...known, ...flags, ...process.argv.slice(1)], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ACKBENCH_HANDED_OVER: '1' },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends Ctrl-C to the whole group: then only keep this process from dying first.
@@ -83,7 +90,7 @@ function handOver(runtime, flags) {
     process.on(signal, () => reachesChild || child.kill(signal));
   }
   child.on('exit', (code, signal) => {
-    process.exitCode = signal === null ? (code ?? 70) : 128 + (signal === 'SIGKILL' ? 9 : 15);
+    process.exitCode = signal === null ? (code ?? 70) : 128 + constants.signals[signal];
   });
 }
 

@@ -16,6 +16,7 @@ export interface PolicySearched {
 export function searchExhaustively(options: {
   policies: readonly Policy[];
   quick: boolean;
+  signal: AbortSignal;
   onWorld(lines: readonly string[]): void;
 }): Promise<PolicySearched[]> {
   const source = import.meta.url.endsWith('.ts')
@@ -34,8 +35,9 @@ export function searchExhaustively(options: {
         options.onWorld(lines);
       });
       worker.on('error', reject);
+      options.signal.addEventListener('abort', () => void worker.terminate());
       worker.on('exit', (code) => {
-        if (code === 0) resolve(total);
+        if (code === 0 || options.signal.aborted) resolve(total);
         else reject(new Error(`the search of ${policy} ended with ${code}`));
       });
     });

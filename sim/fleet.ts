@@ -11,6 +11,8 @@ export interface FleetReport {
   absorbed: number;
   crashes: number;
   struck: Map<string, number>;
+  /** Steps of the plans, by what they do. */
+  planned: Map<string, number>;
   failed: { seed: number; check: string; text: string }[];
   hash: string;
 }
@@ -37,6 +39,7 @@ export async function runFleet(options: {
     absorbed: 0,
     crashes: 0,
     struck: new Map(),
+    planned: new Map(),
     failed: [],
     hash: '',
   };
@@ -59,6 +62,9 @@ export async function runFleet(options: {
     for (const [what, times] of report.struck) {
       total.struck.set(what, (total.struck.get(what) ?? 0) + times);
     }
+    for (const [what, times] of report.planned) {
+      total.planned.set(what, (total.planned.get(what) ?? 0) + times);
+    }
     total.failed.push(...report.failed);
     folded = BigInt.asUintN(64, folded + BigInt(`0x${report.hash}`));
     total.hash = folded.toString(16).padStart(16, '0');
@@ -79,6 +85,8 @@ export async function runFleet(options: {
         proceed();
       });
       worker.on('error', reject);
+      // Blocks under way are given up: the report is about whole blocks.
+      signal.addEventListener('abort', () => void worker.terminate().then(() => resolve()));
       proceed();
     });
   await Promise.all(Array.from({ length: threads }, runThread));

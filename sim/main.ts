@@ -10,7 +10,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
-import { Policy } from '../protocol/index.ts';
+import { Outcome, Policy } from '../protocol/index.ts';
 import type { MessageRecord } from './checker.ts';
 import { searchExhaustively } from './exhaustive.ts';
 import { type FleetReport, runFleet } from './fleet.ts';
@@ -87,6 +87,13 @@ function parseFlags(argv: readonly string[]): SimOptions | { mistakes: string[] 
     mistakes.push(`--policy ${flags.policy}: must be relay or durable`);
   }
   const seed = whole(flags.seed, 'seed', SEED_MAX);
+  const together = (a: keyof SimFlags, b: keyof SimFlags): void => {
+    if (flags[a] === undefined || flags[b] === undefined) return;
+    mistakes.push(`--${a} and --${b} do not go together`);
+  };
+  for (const name of ['seed', 'seeds', 'first', 'threads'] as const) together('exhaustive', name);
+  for (const name of ['seeds', 'first', 'threads'] as const) together('seed', name);
+  together('explain', 'trace');
   if (flags.seed === undefined && flags.explain !== undefined)
     mistakes.push('--explain needs --seed');
   if (flags.quick === true && flags.exhaustive !== true)
@@ -103,6 +110,8 @@ function parseFlags(argv: readonly string[]): SimOptions | { mistakes: string[] 
     exhaustive: flags.exhaustive === true,
     quick: flags.quick === true,
   };
+  const last = options.first + options.seeds - 1;
+  if (last > SEED_MAX) mistakes.push(`--first and --seeds: the last seed would be ${last}`);
   return mistakes.length > 0 ? { mistakes } : options;
 }
 
@@ -113,10 +122,20 @@ function replayCommand(seed: number, policy: Policy | null): string {
   return `npm run sim -- --seed ${seed}${policy === null ? '' : ` --policy ${policy}`}`;
 }
 
-async function runMany(options: SimOptions): Promise<ExitCode> {
+/** Aborted by the first SIGINT or SIGTERM; what was done is reported. */
+function interruption(): AbortSignal {
   const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort());
-  process.once('SIGTERM', () => controller.abort());
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      process.stderr.write('sim: interrupted\n');
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+async function runMany(options: SimOptions): Promise<ExitCode> {
+  const signal = interruption();
   const startMs = performance.now();
   let shownMs = startMs;
   let shown = 0;
@@ -125,7 +144,7 @@ async function runMany(options: SimOptions): Promise<ExitCode> {
     count: options.seeds,
     policy: options.policy,
     threads: options.threads,
-    signal: controller.signal,
+    signal,
     onProgress: ({ seeds, failed }) => {
       for (; shown < failed.length; shown++) {
         process.stderr.write(`sim: seed ${failed[shown]?.seed} failed: ${failed[shown]?.check}\n`);
@@ -135,6 +154,7 @@ async function runMany(options: SimOptions): Promise<ExitCode> {
       process.stderr.write(`sim: ${seeds} of ${options.seeds} seeds, ${failed.length} failed\n`);
     },
   });
+  if (signal.aborted) print(`interrupted: ${report.seeds} of ${options.seeds} seeds`);
   printReport(report, (performance.now() - startMs) / 1000);
   for (const { seed, check, text } of report.failed.slice(0, 20)) {
     print(`FAILED seed ${seed}: ${check}: ${text}`);
@@ -143,13 +163,15 @@ async function runMany(options: SimOptions): Promise<ExitCode> {
   const [first] = report.failed;
   if (first !== undefined) printShrunk(runSeed(first.seed, options.policy));
   if (report.failed.length > 0) return ExitCode.Broken;
-  if (controller.signal.aborted) return ExitCode.Interrupted;
+  if (signal.aborted) return ExitCode.Interrupted;
   return ExitCode.Kept;
 }
 
 async function runExhaustive(options: SimOptions): Promise<ExitCode> {
+  const signal = interruption();
   const startMs = performance.now();
   const searched = await searchExhaustively({
+    signal,
     policies: options.policy === null ? Object.values(Policy) : [options.policy],
     quick: options.quick,
     onWorld: (lines) => lines.forEach(print),
@@ -160,7 +182,8 @@ async function runExhaustive(options: SimOptions): Promise<ExitCode> {
     );
   }
   print(`${((performance.now() - startMs) / 1000).toFixed(1)} s`);
-  return searched.some(({ unsound }) => unsound > 0) ? ExitCode.Broken : ExitCode.Kept;
+  if (searched.some(({ unsound }) => unsound > 0)) return ExitCode.Broken;
+  return signal.aborted ? ExitCode.Interrupted : ExitCode.Kept;
 }
 
 function printReport(report: FleetReport, seconds: number): void {
@@ -169,9 +192,11 @@ function printReport(report: FleetReport, seconds: number): void {
   print(
     `${count(seeds)} seeds, each run twice: ${count(messages)} messages, ${count(events)} events, ${hours} h of virtual time in ${seconds.toFixed(1)} s`,
   );
-  const faults = [...struck].sort().map(([what, times]) => `${count(times)} × ${what}`);
+  const listed = (counts: ReadonlyMap<string, number>): string[] =>
+    [...counts].sort().map(([what, times]) => `${count(times)} × ${what}`);
+  const [faults, planned] = [listed(struck), listed(report.planned)];
   print(
-    `faults: ${faults.join(', ')}; ${count(crashes)} crashes in all; ${count(absorbed)} repeats absorbed`,
+    `faults by chance: ${faults.join(', ')}; planned: ${planned.join(', ')}; ${count(crashes)} crashes in all; ${count(absorbed)} repeats absorbed`,
   );
   print(`${count(failed.length)} seeds broke a promise; hash of all traces ${hash}`);
 }
@@ -235,14 +260,23 @@ function explain(outcome: RunOutcome, id: string): ExitCode {
     );
     return ExitCode.Usage;
   }
-  print(`message ${record.index}: ${record.name} "${record.content}"`);
-  for (const line of collapse(lifeOf(outcome.lines, about(record, outcome)))) print(line);
-  const told = record.confirmed === null ? 'never confirmed' : `confirmed as ${record.confirmed}`;
+  print(`message ${record.index}: ${record.name} "${record.content}" (sender>receiver epoch:seq)`);
+  const life = lifeOf(outcome.lines, about(record, outcome));
+  const end = life.findLastIndex(({ messages }) => messages.length > 0);
+  for (const line of collapse(life.slice(0, end + 1))) print(line);
+  const told = toldOf(record);
   const where = record.log === 'none' ? 'not delivered' : 'delivered once';
   print(
     `             ${told}, ${record.isErased ? 'erased by a crash before it was sent' : where}`,
   );
   return outcome.violations.length > 0 ? ExitCode.Broken : ExitCode.Kept;
+}
+
+/** What the sender knows in the end. */
+function toldOf({ confirmed, outcome }: MessageRecord): string {
+  if (confirmed !== null) return `confirmed as ${confirmed}`;
+  if (outcome === Outcome.GaveUp) return 'given up by its sender, to whom its fate is unknown';
+  return outcome === Outcome.Failed ? 'refused, and its sender knows it' : 'never confirmed';
 }
 
 /** Runs of the same text, such as attempts to connect, become one line. */
@@ -258,8 +292,15 @@ function collapse(lines: readonly TraceLine[]): string[] {
   return shown;
 }
 
+/** A reader that has seen enough (`| head`) is no failure; a full disk is none of the protocol's. */
+function onStdoutError({ code, message }: NodeJS.ErrnoException): never {
+  if (code !== 'EPIPE') process.stderr.write(`sim: cannot write: ${message}\n`);
+  process.exit(code === 'EPIPE' ? ExitCode.Kept : ExitCode.Usage);
+}
+
 /** Entry of the bin. */
 export async function main(_name: 'sim', argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', onStdoutError);
   const options = parseFlags(argv);
   if (options === 'done') return;
   if ('mistakes' in options) {

@@ -17,6 +17,7 @@ export interface BlockReport {
   readonly absorbed: number;
   readonly crashes: number;
   readonly struck: readonly (readonly [string, number])[];
+  readonly planned: readonly (readonly [string, number])[];
   /** Failing seeds with their first violation. */
   readonly failed: readonly { seed: number; check: string; text: string }[];
   /** Hashes of all seeds, folded in their order. */
@@ -27,6 +28,7 @@ export interface BlockReport {
 export function runBlock({ first, count, policy }: Block): BlockReport {
   const report = { seeds: count, messages: 0, events: 0, virtualMs: 0, absorbed: 0, crashes: 0 };
   const struck = new Map<string, number>();
+  const planned = new Map<string, number>();
   const failed: { seed: number; check: string; text: string }[] = [];
   let folded = 0n;
   for (let seed = first; seed < first + count; seed++) {
@@ -37,6 +39,7 @@ export function runBlock({ first, count, policy }: Block): BlockReport {
     report.absorbed += outcome.absorbed;
     report.crashes += outcome.crashes;
     for (const [what, times] of outcome.struck) struck.set(what, (struck.get(what) ?? 0) + times);
+    for (const { do: what } of outcome.plan.steps) planned.set(what, (planned.get(what) ?? 0) + 1);
     // A sum, so that blocks can be folded in any order.
     folded = BigInt.asUintN(64, folded + BigInt(`0x${outcome.hash}`) * BigInt(2 * seed + 1));
     const [violation] = outcome.violations;
@@ -45,7 +48,13 @@ export function runBlock({ first, count, policy }: Block): BlockReport {
       failed.push({ seed, check: violation.check, text });
     }
   }
-  return { ...report, struck: [...struck], failed, hash: folded.toString(16) };
+  return {
+    ...report,
+    struck: [...struck],
+    planned: [...planned],
+    failed,
+    hash: folded.toString(16),
+  };
 }
 
 parentPort?.on('message', (block: Block) => parentPort?.postMessage(runBlock(block)));

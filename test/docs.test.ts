@@ -251,4 +251,9 @@ test('no relative link is dead, nor its anchor', () => {
   assert.equal(dead, []);
 });
 
+test('no page holds a placeholder', () => {
+  const found = pages().filter((page) => /^@\w+@$/m.test(readFileSync(page, 'utf8')));
+  assert.equal(found, []);
+});
+
 test.run();

@@ -64,6 +64,11 @@ function signatureOf(error: Error): string {
   return `${error.name}: ${message.replace(/\d+/g, 'N')} ${error instanceof Finding ? '' : frame}`;
 }
 
+/** A turn of the event loop, in which signals are heard: targets without IO only await microtasks. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 class Loop {
   private readonly target: Target;
   private readonly options: LoopOptions;
@@ -91,19 +96,23 @@ class Loop {
       if (options.isStopped()) break;
       await this.execute(input);
       this.keep(input);
+      await breathe();
     }
     this.map.add(await options.coverage.take());
     const replayed = this.executions;
+    const isReplayed = !options.isStopped();
     const endMs = performance.now() + options.seconds * 1000;
     while (performance.now() < endMs && !options.isStopped()) {
       const batch = Array.from({ length: target.batch }, () => this.mutant());
       for (const input of batch) if (await this.execute(input)) this.keep(input);
       await this.keepThoseWithNews(batch);
+      await breathe();
     }
     const elapsedS = (performance.now() - startedMs) / 1000;
     const executions = this.executions;
     const reached = this.map.reached();
-    if (options.isKeeping) writeCorpus(options.name, await this.distilled());
+    // Interrupted while it replayed: what it holds is a part of the corpus, and no better one.
+    if (options.isKeeping && isReplayed) writeCorpus(options.name, await this.distilled());
     return {
       name: options.name,
       executions,

@@ -1,5 +1,5 @@
 /**
- * The fuzzer's command line: `node test/fuzz/main.ts [--seconds N] [--target name,…] [--seed N]
+ * The fuzzer's command line: `npm run fuzz -- [--seconds N] [--target name,…] [--seed N]
  * [--keep]`, or `--replay FILE` for one input of the corpus or of crashes/.
  *
  * Targets run one after the other and share the time. Exit codes: 0 clean, 1 something crashed,
@@ -22,12 +22,14 @@ const TARGETS: Readonly<Record<string, () => Promise<OpenTarget>>> = {
   http: async () => (await import('./http-target.ts')).openHttpTarget,
 };
 
-const USAGE = `Usage: node test/fuzz/main.ts [flags]
+const USAGE = `Usage: npm run fuzz -- [flags]
   --seconds N        mutate for so long, all targets together (default 30)
   --target a,b       only these: ${Object.keys(TARGETS).join(', ')}
   --seed N           names the run (default: from the clock)
   --keep             write what reached new code into test/fuzz/corpus/
   --replay FILE      run one input and say what happens
+Columns: what the corpus reached of the code (functions and blocks of V8's coverage) and of the
+target's own decisions. Exit codes: 0 clean, 1 something crashed, 2 usage, 130 interrupted.
 `;
 
 interface Flags {
@@ -55,9 +57,14 @@ function parseFlags(argv: readonly string[]): Flags | { readonly mistakes: strin
         seed: { type: 'string' },
         keep: { type: 'boolean', default: false },
         replay: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
       },
     });
-    const targets = values.target?.split(',') ?? Object.keys(TARGETS);
+    if (values.help === true) {
+      process.stdout.write(USAGE);
+      process.exit(0);
+    }
+    const targets = [...new Set(values.target?.split(',') ?? Object.keys(TARGETS))];
     for (const name of targets) {
       if (!Object.hasOwn(TARGETS, name)) mistakes.push(`no target ${name}`);
     }
@@ -116,7 +123,7 @@ function report(result: LoopResult): void {
   ];
   process.stdout.write(`${columns.join('  ')}\n`);
   for (const { message, file, description } of crashes) {
-    const replay = file === null ? '' : `\nreplay: node test/fuzz/main.ts --replay ${file}`;
+    const replay = file === null ? '' : `\nreplay: npm run fuzz -- --replay ${file}`;
     process.stdout.write(`\n${message}\n${description}${replay}\n\n`);
   }
 }
@@ -127,7 +134,13 @@ async function replay(file: string, watchdog: Watchdog): Promise<number> {
     process.stderr.write(`${file}: no input of a target (crashes/<target>-<hash>.hex)\n`);
     return 2;
   }
-  const input = readInput(file);
+  let input;
+  try {
+    input = readInput(file);
+  } catch (error) {
+    process.stderr.write(`fuzz: ${(error as Error).message}\n`);
+    return 2;
+  }
   const target = await (await (TARGETS[name] as () => Promise<OpenTarget>)())();
   process.stdout.write(`${name}: ${target.describe(input)}\n`);
   watchdog.watch(name);
@@ -163,6 +176,7 @@ async function main(argv: readonly string[]): Promise<number> {
       report(result);
       crashes += result.crashes.length;
     }
+    process.stdout.write(`targets: ${flags.targets.length}, crashes: ${crashes}\n`);
     if (crashes > 0) return 1;
     return isStopped ? 130 : 0;
   } finally {

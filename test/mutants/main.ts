@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- FILTER]`: hunts every planted bug and prints which check caught it and how
+ * `npm run mutants [-- FILTER]`: hunts every planted bug, or those whose name or part fits FILTER, and prints which check caught it and how
  * many seeds it took, as the table of docs/RELIABILITY.md. Exit 1 when one survives.
  */
 import { CHECKER_MUTANTS } from './checker-mutants.ts';
@@ -7,6 +7,12 @@ import { hunt, SEEDS_MAX, tableOf } from './hunt.ts';
 import { loadProtocolMutants } from './protocol-mutants.ts';
 
 const filter = process.argv[2] ?? '';
+if (filter === '--help' || filter === '-h') {
+  process.stdout.write(
+    'Usage: npm run mutants [-- part of a name, or client|gateway|store|ledger|checker]\n',
+  );
+  process.exit(0);
+}
 const mutants = [...(await loadProtocolMutants()), ...CHECKER_MUTANTS].filter(
   ({ name, part }) => name.includes(filter) || part === filter,
 );

@@ -1,5 +1,5 @@
 /**
- * The power-loss test as a loop: `node test/power-loss/main.ts [--rounds N] [--seed S] [--mutant M]`.
+ * The power-loss test as a loop: `npm run power-loss -- [--rounds N] [--seed S] [--mutant M]`.
  * A line per round, breaches below it. Exit code 0 when every round passed (with --mutant: when one
  * did not), 1 otherwise, 2 for wrong flags, 3 when the disk shim cannot be built here.
  */
@@ -12,11 +12,18 @@ import { type RoundReport, runRound } from './round.ts';
 import { MUTANTS, type StoreMutant } from './victim.ts';
 
 const LIVES = 3;
+const HELP = `Power losses and disk faults on the real server: npm run power-loss -- [flags]
+  --rounds N     rounds (default 10)
+  --seed S       of the first round (default 1): fixes the faults, not the timing of the server
+  --mutant NAME  with a planted bug: ${MUTANTS.join(', ')}
+Exit code 0 = every round passed (with --mutant: one did not), 1 = not so, 2 = wrong flags,
+3 = nothing was tested: it needs Linux and a C compiler.`;
 const BREACHES_SHOWN = 3;
 
 function wholeOf(text: string, name: string): number {
-  if (!/^\d{1,9}$/.test(text)) usage(`--${name} must be a whole number`);
-  return Number(text);
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1) usage(`--${name} ${text}: must be a whole number from 1 on`);
+  return value;
 }
 
 function usage(mistake: string): never {
@@ -33,8 +40,13 @@ function flags(): { rounds: number; seed: number; mutant: StoreMutant | undefine
         rounds: { type: 'string', default: '10' },
         seed: { type: 'string', default: '1' },
         mutant: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
       },
     });
+    if (values.help === true) {
+      console.log(HELP);
+      process.exit(0);
+    }
     const mutant = MUTANTS.find((name) => name === values.mutant);
     if (values.mutant !== mutant) usage(`no such mutant: ${values.mutant}`);
     return { rounds: wholeOf(values.rounds, 'rounds'), seed: wholeOf(values.seed, 'seed'), mutant };
@@ -62,6 +74,8 @@ function print(report: RoundReport): void {
 async function main(): Promise<number> {
   const { rounds, seed, mutant } = flags();
   const directory = mkdtempSync(join(tmpdir(), 'ackbench-power-loss-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
   try {
     const shim = buildShim(directory);
     if ('why' in shim) {
@@ -76,11 +90,17 @@ async function main(): Promise<number> {
         libraryPath: shim.path,
         directory: join(directory, `round-${i}`),
         mutant,
+      }).catch((error: unknown) => {
+        throw new Error(`round of seed ${seed + i}: ${(error as Error).message}`, { cause: error });
       });
       print(report);
       if (report.breaches.length > 0) failed++;
     }
-    console.log(`${rounds} rounds, ${failed} failed`);
+    console.log(`rounds: ${rounds}, failed: ${failed}`);
+    if (mutant !== undefined) {
+      const said = failed > 0 ? 'was caught, as it must be' : 'was NOT caught';
+      console.log(`the planted bug ${mutant} ${said}`);
+    }
     return failed > 0 === (mutant !== undefined) ? 0 : 1;
   } finally {
     rmSync(directory, { recursive: true, force: true });

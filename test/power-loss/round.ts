@@ -12,7 +12,7 @@
  * seed is likely, not certain, to fail again.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../support/random.ts';
@@ -82,6 +82,15 @@ class Era {
     this.shim = new DiskShim(libraryPath, directory);
     this.model = new DiskModel(loss?.isNamed === true ? loss.image : null);
     layOut(this.dataDir, loss, random);
+  }
+
+  /**
+   * A killed process may have left part of a record at the end; the next one appends behind it. Call
+   * it between two processes.
+   */
+  dropPartialRecord(): void {
+    if (!existsSync(this.shim.journalPath)) return;
+    truncateSync(this.shim.journalPath, this.places().at(-1) ?? this.applied);
   }
 
   /** The places between records from where the model is to the end of the journal. */
@@ -167,13 +176,32 @@ class Round {
     return new Era(this.options.libraryPath, directory, loss, this.random);
   }
 
+  /**
+   * What the seed decides about a life, drawn before it begins: how the life really goes depends on
+   * when the server answers, and must not change the plan of the next.
+   */
+  private planOf(life: number) {
+    const random = new Random(Math.imul(this.options.seed * 16 + life, 0x9e3779b1));
+    const isFaulty = random.chance(FAULT_SHARE);
+    const fault = FAULTS[random.int(0, FAULTS.length - 1)];
+    return {
+      syncDelayUs: random.int(1, 12) * 1000,
+      fault: isFaulty ? fault : undefined,
+      goal: random.int(20, 200),
+      lingerMs: random.int(0, 30),
+      isKilled: random.chance(0.35),
+      mood: MOODS[random.int(0, MOODS.length - 1)] as Mood,
+    };
+  }
+
   /** Starts a server, checks what it holds, gives it work and kills it. False: it did not start. */
   private async live(life: number): Promise<boolean> {
     const { report, random, book, era } = this;
     // A slow disk: most of the time something is on its way to it.
     era.shim.heal();
-    era.shim.set({ syncDelayUs: random.int(1, 12) * 1000 });
-    const fault = random.chance(FAULT_SHARE) ? FAULTS[random.int(0, FAULTS.length - 1)] : undefined;
+    const { syncDelayUs, fault, goal, lingerMs } = this.planOf(life);
+    era.shim.set({ syncDelayUs });
+    era.dropPartialRecord();
     const { policy } = report;
     const { mutant } = this.options;
     const { shim: disk, dataDir } = era;
@@ -193,7 +221,6 @@ class Round {
         this.note(`life ${life}, restarted`, book.audit(rows, disk.place()));
       }
       await workload.start();
-      const goal = random.int(20, 200);
       await workload.until(({ stored }) => stored >= goal);
       if (fault !== undefined) {
         const { name, ...state } = fault;
@@ -206,7 +233,7 @@ class Round {
         });
         report.ends.push(name);
       }
-      await new Promise((resolve) => setTimeout(resolve, random.int(0, 30)));
+      await new Promise((resolve) => setTimeout(resolve, lingerMs));
       await victim.kill();
       await workload.stop();
       for (const status of workload.answers.refused.keys()) {
@@ -256,11 +283,11 @@ class Round {
       else this.note(label, book.audit(rows, place));
       rmSync(path, { recursive: true });
     }
-    if (random.chance(0.35)) {
+    const { isKilled, mood } = this.planOf(life);
+    if (isKilled) {
       report.ends.push('killed');
       return;
     }
-    const mood = MOODS[random.int(0, MOODS.length - 1)] as Mood;
     report.ends.push(mood);
     const loss = this.count(era.model.losePower(mood, random));
     book.rebase(last);

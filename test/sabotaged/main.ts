@@ -1,5 +1,5 @@
 /**
- * `node test/sabotaged/main.ts [NAME…] [--messages N] [--seed N]`: runs the bench against every
+ * `npm run sabotage -- [NAME…] [--messages N] [--seed N]`: runs the bench against every
  * sabotaged server, or those named, and against the healthy one in the same scenarios.
  *
  * The table on stdout says what the bench found; progress is on stderr. Exit codes: 0 when the bench
@@ -102,20 +102,33 @@ function aligned(rows: readonly (readonly string[])[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
+const USAGE = 'Usage: npm run sabotage -- [NAME…] [--messages N] [--seed N]\n';
+
+let isInterrupted = false;
+
 async function main(argv: readonly string[]): Promise<ExitCode> {
   const usage = (mistake: string): ExitCode => {
     process.stderr.write(`sabotage: ${mistake}\n`);
-    process.stderr.write('Usage: node test/sabotaged/main.ts [NAME…] [--messages N] [--seed N]\n');
+    process.stderr.write(USAGE);
     return ExitCode.Usage;
   };
   let parsed;
   try {
-    const options = { messages: { type: 'string' }, seed: { type: 'string' } } as const;
+    const options = {
+      messages: { type: 'string' },
+      seed: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    } as const;
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true });
   } catch (error) {
     return usage((error as Error).message);
   }
   const { values, positionals } = parsed;
+  if (values.help === true) {
+    process.stdout.write(`${USAGE}Names:\n`);
+    for (const { name, does } of SABOTAGES) process.stdout.write(`  ${name.padEnd(22)} ${does}\n`);
+    return ExitCode.Pass;
+  }
   const messages = Number(values.messages ?? 0);
   const seed = Number(values.seed ?? 1);
   if (!Number.isSafeInteger(messages) || messages < 0) return usage('--messages: a whole number');
@@ -134,12 +147,16 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     process.stderr.write(`${line.name}: ${line.miss ?? 'as it should be'}\n`);
   };
   for (const scenario of scenarios) {
+    if (isInterrupted) break;
     const needed = chosen.map((sabotage) =>
       sabotage.scenario === scenario ? (sabotage.messages ?? 0) : 0,
     );
     add(await control(scenario, seed, Math.max(messages, ...needed)));
   }
-  for (const sabotage of chosen) add(await attack(sabotage, seed, messages));
+  for (const sabotage of chosen) {
+    if (isInterrupted) break;
+    add(await attack(sabotage, seed, messages));
+  }
 
   const head = ['sabotage', 'exit', 'verdict', 'messages', 'seconds', 'not 0', 'named'];
   process.stdout.write(aligned([head, ...lines.map(rowOf)]));
@@ -154,7 +171,15 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     const count = accepted.toLocaleString('en');
     process.stdout.write(`${count} messages catch a loss of 1 in 10,000 with ${percent} %\n`);
   }
+  if (isInterrupted) return ExitCode.Interrupted;
   return missed.length === 0 ? ExitCode.Pass : ExitCode.Failed;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (isInterrupted) process.exit(ExitCode.Interrupted);
+    isInterrupted = true;
+    process.stderr.write('sabotage: interrupted; this run ends first (again to quit at once)\n');
+  });
+}
 process.exitCode = await main(process.argv.slice(2));

@@ -96,7 +96,10 @@ test('explains the life of a message', () => {
   assert.ok(found !== undefined);
   const { status, stdout } = sim('--seed', '17', '--explain', String(found.index));
   assert.is(status, 0);
-  assert.is(stdout.split('\n')[0], `message ${found.index}: ${found.name} "${found.content}"`);
+  assert.is(
+    stdout.split('\n')[0],
+    `message ${found.index}: ${found.name} "${found.content}" (sender>receiver epoch:seq)`,
+  );
   assert.ok(stdout.includes(`${found.from} ──> msg:R ${found.name}`));
   assert.ok(stdout.includes(`${found.to} delivers ${found.name} to the application`));
   assert.match(stdout, /delivered once\n$/);
