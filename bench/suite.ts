@@ -182,7 +182,7 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
       ],
       clients: [
         { action: 'crash', everyS: every(2, 0.2), forMs: [10, pick(1000, 200)] },
-        { action: 'disconnect', everyS: every(20, 0.8), share: 1 },
+        { action: 'disconnect', everyS: every(20, 0.3), share: 1 },
         { action: 'slow-read', everyS: every(5, 0.2), forMs: [100, pick(1500, 300)] },
       ],
       packets: {

@@ -52,7 +52,7 @@ const SMALL = {
     network: LINK_ACTIONS.map((action) => ({ action, everyS: 0.5, share: 0.1, forMs: [50, 300] })),
     clients: [
       { action: 'crash', everyS: 0.3, share: 0.2, forMs: [10, 100] },
-      { action: 'disconnect', everyS: 0.8, share: 1 },
+      { action: 'disconnect', everyS: 0.25, share: 1 },
       { action: 'slow-read', everyS: 0.2, share: 0.2, forMs: [50, 200] },
     ],
     packets: {
