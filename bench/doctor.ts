@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ExitCode, nowUs, sampleProcess } from '../loadgen/index.ts';
 import { detectPinning, describeEnvironment, openFilesLimit } from './environment.ts';
+import { RESERVED_FILES } from './layout.ts';
 
 interface Finding {
   what: string;
@@ -38,7 +39,7 @@ export async function doctor(): Promise<ExitCode> {
     files === 0 || files >= FILES_WANTED ? 'ok' : 'warning',
     files === 0
       ? 'unlimited or unknown'
-      : `${files}: up to ${files - 200} clients per process; raise with ulimit -n`,
+      : `${files}: up to ${files - RESERVED_FILES} clients per process, and more take more processes`,
   );
   const port = await freePort();
   find('ports', port > 0 ? 'ok' : 'unfit', port > 0 ? 'loopback port available' : 'cannot listen');

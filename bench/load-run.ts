@@ -2,27 +2,31 @@
  * Runs a load scenario (open loop, closed loop or trace): connect, warm up, load with its faults,
  * quiesce, audit, judge.
  */
-import { nowUs, type SwarmConfig, SwarmPool, type SwarmReport } from '../loadgen/index.ts';
-import { type ChaosReport, ChaosRun } from './chaos.ts';
-import { gateReason, judgeGates } from './gates.ts';
-import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
 import {
-  auditReasons,
+  nowUs,
+  parseEndpoint,
+  type SecondSample,
+  type SwarmConfig,
+  SwarmPool,
+} from '../loadgen/index.ts';
+import { type ChaosReport, ChaosRun } from './chaos.ts';
+import { combine } from './combine.ts';
+import { openFilesLimit } from './environment.ts';
+import { judge } from './judge.ts';
+import { MemorySamples } from './memory-trend.ts';
+import { layoutOf, machineLimits } from './layout.ts';
+import { type Part, sliceParts, startParts, stopParts, sumOfServers } from './parts.ts';
+import type { ScenarioResult } from './result.ts';
+import {
   connectEverybody,
   epochOf,
-  hashOf,
-  mergeReports,
   pause,
-  proofReason,
   quiesce,
-  retransmitOf,
   type RunContext,
   SeriesCollector,
-  sliceConfig,
-  startTarget,
-  describeTarget,
   statusOf,
   swarmBase,
+  TargetError,
 } from './rig.ts';
 import { type LoadScenario, type TraceScenario, variantsOf } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
@@ -42,7 +46,7 @@ export async function runLoad(
   const results: ScenarioResult[] = [];
   for (const variant of variantsOf(scenario)) {
     if (context.signal.aborted && results.length > 0) break;
-    results.push(await runOne(context, variant.scenario, variant.name));
+    results.push(await runLoadOnce(context, variant.scenario, variant.name));
   }
   return results.length === 1 ? (results[0] as ScenarioResult) : combine(scenario, results);
 }
@@ -61,17 +65,19 @@ export async function runTrace(
       ? syntheticTrace(context.seed, options)
       : readTrace(scenario.file, options);
   context.progress.log(`trace: ${trace.origin}`);
-  const result = await runOne(context, scenario, null, trace);
+  const result = await runLoadOnce(context, scenario, null, { trace });
   result.extra['trace'] = trace.origin;
   return result;
 }
 
-async function runOne(
+/** One run of a load, without its variants. */
+export async function runLoadOnce(
   context: RunContext,
   scenario: LoadScenario | TraceScenario,
   variant: string | null,
-  trace: ReturnType<typeof readTrace> | null = null,
+  options: { readonly trace?: ReturnType<typeof readTrace>; readonly isBlind?: boolean } = {},
 ): Promise<ScenarioResult> {
+  const { trace = null, isBlind = false } = options;
   const { progress, signal } = context;
   const seed = scenario.seed ?? context.seed;
   const durationMs = scenario.durationS * 1000;
@@ -80,18 +86,35 @@ async function runOne(
   const label = variant === null ? scenario.name : `${scenario.name} ${variant}`;
   progress.start(label, scenario.durationS);
 
-  const target = await startTarget(context, scenario.server);
-  const { server } = target;
-  const series = new SeriesCollector();
-  const chaos = isLoad ? await prepareChaos(context, scenario, target, seed) : null;
   const users = trace?.people ?? (scenario as LoadScenario).clients;
-  const config: SwarmConfig = {
+  const layout = layoutOf(
+    {
+      clients: users,
+      workers: context.workers,
+      servers: isLoad && scenario.chaos === null ? scenario.server.processes : 1,
+      targetHost: targetHostOf(context),
+    },
+    machineLimits(openFilesLimit()),
+  );
+  if ('binds' in layout) {
+    throw new TargetError(`${formatCount(users)} clients do not fit: ${layout.binds}`);
+  }
+  const parts = await startParts(context, scenario.server, {
+    users,
+    servers: layout.servers,
+    uidBase: UID_BASE,
+  });
+  const servers = parts.flatMap(({ server }) => server ?? []);
+  const series = new SeriesCollector();
+  const chaos = isLoad ? await prepareChaos(context, scenario, parts, seed) : null;
+  const mode = trace === null ? (scenario as LoadScenario).load.mode : 'trace';
+  const configOf = (part: Part): SwarmConfig => ({
     ...swarmBase({
-      target: { ...target, url: chaos?.url ?? target.url },
+      target: { ...part, url: chaos?.url ?? part.url },
       seed,
-      uidBase: UID_BASE,
+      uidBase: part.uidBase,
       epoch: epochOf(context),
-      users,
+      users: part.users,
       retransmit: scenario.retransmit,
       payloadBytes: scenario.payloadBytes,
       pull: scenario.pull,
@@ -101,6 +124,7 @@ async function runOne(
     connectRatePerSec: scenario.connectRatePerSec,
     warmupMs,
     durationMs,
+    isBlind,
     ...(isLoad && {
       offlineShare: scenario.offlineShare,
       churn: scenario.churn,
@@ -112,11 +136,15 @@ async function runOne(
         ...(chaos?.clientEvents ?? []),
       ],
     }),
-  };
+  });
   let startMs = 0;
   let sent = 0;
-  const pool = new SwarmPool(sliceConfig(config, context.workers), {
-    onSecond: (_worker, sample) => {
+  const memory = new MemorySamples();
+  const events = {
+    onSecond: (worker: number, sample: SecondSample): void => {
+      const isLoaded = worker === 0 && sample.second * 1000 < durationMs + 500;
+      const rssBytes = isLoaded ? sumOfServers(parts, (server) => server.rssBytes()) : null;
+      if (rssBytes !== null) memory.add(sample.second, rssBytes);
       const point = series.add(sample);
       sent += sample.sent;
       const rate = `${formatCount(point.confirmedPerSec)} confirmed/s`;
@@ -127,9 +155,12 @@ async function runOne(
       );
     },
     onAtPage() {},
-  });
+  };
+  const slices = sliceParts(parts.map(configOf), layout.generators);
+  const pool = new SwarmPool(slices, events, layout.generatorsAre);
   try {
-    const sockets = await connectEverybody(pool, CONNECT_TIMEOUT_MS);
+    const connectMs = (1000 * users) / scenario.connectRatePerSec;
+    const sockets = await connectEverybody(pool, CONNECT_TIMEOUT_MS + 2 * connectMs);
     const startUs = nowUs() + START_DELAY_US;
     await pool.ask('startLoad', { startUs });
     startMs = performance.now() + (startUs - nowUs()) / 1000;
@@ -137,17 +168,17 @@ async function runOne(
       pause(startMs + ms - performance.now(), signal);
 
     const serverEvents =
-      isLoad && server !== null ? runServerEvents(scenario, server, waitUntil, signal) : [];
+      isLoad && servers.length > 0 ? runServerEvents(scenario, servers, waitUntil, signal) : [];
     const disturbances = [...serverEvents, chaos?.run(startMs, signal)];
     for (const disturbance of disturbances) disturbance?.catch(() => {}); // told where awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
-    const cpuBefore = server?.cpuUs() ?? null;
+    const cpuBefore = sumOfServers(parts, (server) => server.cpuUs());
     await waitUntil(durationMs);
     // Shorter than planned after Ctrl-C: rates are over what was run.
     const loadedMs = Math.min(durationMs, performance.now() - startMs);
-    const cpuAfter = server?.cpuUs() ?? null;
-    const rssBytes = server?.rssBytes() ?? null;
+    const cpuAfter = sumOfServers(parts, (server) => server.cpuUs());
+    const rssBytes = sumOfServers(parts, (server) => server.rssBytes());
     await pool.ask('stopLoad', null);
     await Promise.all(disturbances);
     if (!signal.aborted) context.servers.prepareNext();
@@ -166,7 +197,7 @@ async function runOne(
       context,
       scenario,
       variant,
-      mode: config.load.mode,
+      mode,
       users,
       reports,
       series: series.points(scenario.durationS),
@@ -175,31 +206,42 @@ async function runOne(
       quiescence,
       cpuUs: cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore,
       rssBytes,
-      peakRssBytes: server?.peakRssBytes ?? null,
+      peakRssBytes: sumOfServers(parts, (server) => server.peakRssBytes),
     });
     if (recovered !== null) result.extra['recovery'] = recovered;
+    if (layout.reason !== '' || layout.servers > 1) {
+      result.extra['layout'] = { ...layout, generators: slices.length };
+    }
+    const memoryTrend = memory.trend();
+    if (memoryTrend !== null) result.extra['memoryTrend'] = memoryTrend;
     if (chaos !== null) addChaos(result, await chaos.report(reports), signal.aborted);
     progress.end(summaryLine(result, label));
     return result;
   } finally {
     await pool.close();
     await chaos?.close();
-    await server?.stop();
+    await stopParts(parts);
   }
 }
 
-/** As `ChaosRun.prepare`; a server whose proxy does not start is ended. */
+function targetHostOf({ target }: RunContext): string | null {
+  if (target === null) return null;
+  return parseEndpoint(target.url, { isInsecure: target.isInsecure }).host;
+}
+
+/** As `ChaosRun.prepare`; servers whose proxy does not start are ended. */
 async function prepareChaos(
   context: RunContext,
   scenario: LoadScenario,
-  target: { url: string; isInsecure: boolean; server: ServerProcess | null },
+  parts: readonly Part[],
   seed: number,
 ): Promise<ChaosRun | null> {
   try {
     const { pinning } = context.servers;
-    return await ChaosRun.prepare({ scenario, seed, target, pinning });
+    // The schema refuses chaos with several servers.
+    return await ChaosRun.prepare({ scenario, seed, target: parts[0] as Part, pinning });
   } catch (error) {
-    await target.server?.stop();
+    await stopParts(parts);
     throw error;
   }
 }
@@ -215,13 +257,11 @@ function addChaos(result: ScenarioResult, chaos: ChaosReport, isInterrupted: boo
 /** kill: SIGKILL, and a restart on the same data after forMs. pause: SIGSTOP for forMs. */
 function runServerEvents(
   scenario: LoadScenario,
-  server: ServerProcess,
+  servers: readonly ServerProcess[],
   waitUntil: (ms: number) => Promise<void>,
   signal: AbortSignal,
-): Promise<void>[] {
-  return scenario.serverEvents.map(async ({ atS, action, forMs }) => {
-    await waitUntil(atS * 1000);
-    if (signal.aborted) return;
+): Promise<unknown>[] {
+  const happens = async (server: ServerProcess, action: string, forMs: number): Promise<void> => {
     if (action === 'kill') {
       await server.kill();
       await pause(forMs);
@@ -231,6 +271,11 @@ function runServerEvents(
       await pause(forMs);
       server.resume();
     }
+  };
+  return scenario.serverEvents.map(async ({ atS, action, forMs }) => {
+    await waitUntil(atS * 1000);
+    if (signal.aborted) return;
+    await Promise.all(servers.map((server) => happens(server, action, forMs)));
   });
 }
 
@@ -285,192 +330,6 @@ function watchRecovery(
     return recovery;
   };
   return watch();
-}
-
-interface JudgeInput {
-  context: RunContext;
-  scenario: LoadScenario | TraceScenario;
-  variant: string | null;
-  mode: SwarmConfig['load']['mode'];
-  users: number;
-  reports: SwarmReport[];
-  series: ScenarioResult['series'];
-  sockets: { asked: number; open: number };
-  loadedMs: number;
-  quiescence: { reached: boolean; reason: string };
-  cpuUs: number | null;
-  rssBytes: number | null;
-  peakRssBytes: number | null;
-}
-
-function judge(input: JudgeInput): ScenarioResult {
-  const { scenario, reports, mode, series } = input;
-  const merged = mergeReports(reports);
-  const { audit } = merged;
-  const warmupMs = scenario.kind === 'load' ? scenario.warmupS * 1000 : 0;
-  const windowUs = Math.max(1, input.loadedMs - warmupMs) * 1000;
-  const sum = (pick: (report: SwarmReport) => number): number =>
-    reports.reduce((total, report) => total + pick(report), 0);
-  const mean = (values: number[]): number =>
-    values.length === 0 ? 0 : values.reduce((total, value) => total + value, 0) / values.length;
-
-  const settledInside = sum(({ window }) => window.settledInside);
-  const due = sum(({ window }) => window.due);
-  const sent = sum(({ window }) => window.sent);
-  const cpuUs = sum(({ health }) => health.cpuUs);
-  const busyMean = Math.max(...reports.map(({ health }) => health.busyMean));
-  const loopDelayP99Us = Math.max(...reports.map(({ health }) => health.loopDelayP99Us));
-  const gcShare = Math.max(...reports.map(({ health }) => health.gcShare));
-  const inWindow = series.filter(({ second }) => second * 1000 > warmupMs);
-  const third = Math.max(1, Math.floor(inWindow.length / 3));
-  const gates = judgeGates({
-    judged: scenario.judged,
-    mode,
-    arrivals:
-      scenario.kind === 'load' && scenario.load.mode === 'open' ? scenario.load.arrivals : null,
-    sendLagUsP99: merged.recorders.sendLag.quantile(0.99),
-    deliverUsP99: merged.recorders.deliver.quantile(0.99),
-    due,
-    sent,
-    busyMean,
-    loopDelayP99Us,
-    gcShare,
-    gaps: {
-      count: sum(({ gaps }) => gaps.count),
-      // The worst of the workers: each has a stream of its own.
-      coefficientOfVariation: reports.reduce(
-        (worst, { gaps }) =>
-          Math.abs(gaps.coefficientOfVariation - 1) > Math.abs(worst - 1)
-            ? gaps.coefficientOfVariation
-            : worst,
-        1,
-      ),
-    },
-    inflightFirst: mean(inWindow.slice(0, third).map(({ inflight }) => inflight)),
-    inflightLast: mean(inWindow.slice(-third).map(({ inflight }) => inflight)),
-    socketsAsked: input.sockets.asked,
-    socketsOpen: input.sockets.open,
-    windowUs,
-    settledInside,
-    settledMeanUs:
-      settledInside === 0
-        ? 0
-        : sum(({ window }) => window.settledMeanUs * window.settledInside) / settledInside,
-    inflightAreaUs: sum(({ window }) => window.inflightAreaUs),
-  });
-
-  const reasons = auditReasons(audit, input.quiescence);
-  let verdict: Verdict = reasons.length > 0 ? 'fail' : 'pass';
-  if (verdict === 'pass' && !input.quiescence.reached) {
-    verdict = 'unknown';
-    reasons.push(input.quiescence.reason);
-  }
-  const unproven = proofReason(audit.ledger);
-  if (verdict === 'pass' && unproven !== null) {
-    verdict = 'unknown';
-    reasons.push(unproven);
-  }
-  const isInterrupted = input.context.signal.aborted;
-  if (isInterrupted) {
-    reasons.push('interrupted: the figures cover what was run');
-    if (verdict === 'pass') verdict = 'unknown';
-  }
-  const failedGates = isInterrupted ? [] : gates.filter(({ ok }) => !ok);
-  if (failedGates.length > 0) {
-    reasons.push(...failedGates.map(gateReason));
-    if (verdict === 'pass') verdict = 'invalid';
-  }
-  return {
-    name: scenario.name,
-    variant: input.variant,
-    verdict,
-    reasons,
-    config: scenario,
-    configHash: hashOf(scenario),
-    target: describeTarget(input.context, scenario.server),
-    load: {
-      clients: input.users,
-      offeredPerSec: mode === 'closed' ? 0 : due / (windowUs / 1e6),
-      achievedPerSec: settledInside / (windowUs / 1e6),
-      sent: audit.ledger.attempted,
-      mode,
-    },
-    latency: merged.latency,
-    ledger: audit.ledger,
-    dedupe: audit.dedupe,
-    retransmit: retransmitOf(merged),
-    packets: merged.packets,
-    server: {
-      cpuUsPerMessage:
-        input.cpuUs === null || settledInside === 0 ? null : input.cpuUs / settledInside,
-      rssBytes: input.rssBytes,
-      peakRssBytes: input.peakRssBytes,
-    },
-    generator: {
-      cpuUsPerMessage: sent === 0 ? 0 : cpuUs / audit.ledger.attempted,
-      eluMean: busyMean,
-      eluMax: Math.max(...reports.map(({ health }) => health.busyMax)),
-      loopDelayP99Us,
-      gcShare,
-    },
-    gates,
-    thresholds: [],
-    series,
-    // Without quiescence no loss was judged, and nothing is proven.
-    ...detectionPower(input.quiescence.reached ? audit.ledger.accepted : 0),
-    examples: audit.examples,
-    extra: { counters: reports.map(({ counters }) => counters) },
-    variants: [],
-  };
-}
-
-/** Headline of the first variant; ledger, dedupe, retransmissions and packets of all. */
-function combine(scenario: LoadScenario, results: ScenarioResult[]): ScenarioResult {
-  const headline = results[0] as ScenarioResult;
-  const ledger = { ...headline.ledger };
-  const dedupe = { ...headline.dedupe };
-  const retransmit = { ...headline.retransmit };
-  const packets = { ...headline.packets };
-  let distinct = 0;
-  for (const [index, result] of results.entries()) {
-    distinct += result.dedupe.wireArrivals - result.dedupe.wireDuplicates;
-    if (index === 0) continue;
-    for (const key of Object.keys(ledger) as (keyof typeof ledger)[]) {
-      ledger[key] += result.ledger[key];
-    }
-    dedupe.wireArrivals += result.dedupe.wireArrivals;
-    dedupe.wireDuplicates += result.dedupe.wireDuplicates;
-    dedupe.absorbed += result.dedupe.absorbed;
-    retransmit.count += result.retransmit.count;
-    for (const [name, count] of Object.entries(result.packets)) {
-      packets[name] = (packets[name] ?? 0) + count;
-    }
-  }
-  dedupe.wireDuplicateRatio = distinct === 0 ? 0 : dedupe.wireDuplicates / distinct;
-  retransmit.ratio = ledger.attempted === 0 ? 0 : retransmit.count / ledger.attempted;
-  const order = ['pass', 'invalid', 'unknown', 'fail'];
-  const worst = results.reduce((a, b) =>
-    order.indexOf(b.verdict) > order.indexOf(a.verdict) ? b : a,
-  );
-  return {
-    ...headline,
-    verdict: worst.verdict,
-    reasons: results.flatMap(({ variant, reasons }) => reasons.map((r) => `${variant}: ${r}`)),
-    config: scenario,
-    configHash: hashOf(scenario),
-    load: { ...headline.load, sent: ledger.attempted },
-    ledger,
-    dedupe,
-    retransmit,
-    packets,
-    ...detectionPower(results.reduce((sum, result) => sum + judgedIn(result), 0)),
-    variants: results,
-  };
-}
-
-/** Messages of a result in which `lost` was judged. */
-function judgedIn({ lossBelow, ledger }: ScenarioResult): number {
-  return lossBelow === null ? 0 : ledger.accepted;
 }
 
 function summaryLine(result: ScenarioResult, label: string): string {

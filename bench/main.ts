@@ -6,6 +6,7 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, prepareThreads } from '../loadgen/index.ts';
+import { runCeiling } from './ceiling-run.ts';
 import { touchesServer } from './chaos.ts';
 import { doctor } from './doctor.ts';
 import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './environment.ts';
@@ -37,6 +38,8 @@ async function runScenario(context: RunContext, scenario: Scenario): Promise<Sce
       return runTrace(context, scenario);
     case 'offline-cost':
       return runOfflineCost(context, scenario);
+    case 'ceiling':
+      return runCeiling(context, scenario);
     default:
       return runHttpPull(context, scenario);
   }
@@ -178,13 +181,19 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
 /** The environment does not fit, as opposed to a defect of ours. */
 function isUnfit(error: unknown): boolean {
   const { message } = error as Error;
-  return error instanceof TargetError || /^the server (was|cannot|ended)/.test(message);
+  return (
+    error instanceof TargetError ||
+    /^(the server (was|cannot|ended)|the echo server|a generator process)/.test(message)
+  );
 }
 
 function skipReason(scenario: Scenario, isRemote: boolean): string | null {
   if (!isRemote) return null;
   if (scenario.kind === 'load' && touchesServer(scenario)) {
     return 'it kills or pauses the server, which is not ours to do at a --target';
+  }
+  if (scenario.kind === 'ceiling') {
+    return 'it holds the reference server against a raw echo on the same core, so it needs its own';
   }
   return null;
 }

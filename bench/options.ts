@@ -2,10 +2,10 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
-import { parseEndpoint } from '../loadgen/index.ts';
+import { isLoopback, parseEndpoint } from '../loadgen/index.ts';
 import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
 import type { RunContext } from './rig.ts';
-import { readScenarioFile, type Scenario } from './scenario.ts';
+import { parseScenario, readScenarioFile, type Scenario } from './scenario.ts';
 import { builtInSuite, extraScenarios } from './suite.ts';
 import { parseThreshold, type Threshold } from './thresholds.ts';
 import { readTrace } from './trace-file.ts';
@@ -37,6 +37,7 @@ interface BenchFlags {
   allowRemote?: boolean;
   workers?: string;
   clients?: string;
+  servers?: string;
   rate?: string;
   duration?: string;
   trace?: string;
@@ -66,6 +67,7 @@ function benchCommand(): Command {
     .option('--allow-remote', 'allow a target that is not loopback')
     .option('--workers <n>', 'generator threads (default: one per core that the server leaves)')
     .option('--clients <n>', 'clients of every load scenario, e.g. 10k')
+    .option('--servers <n>', 'independent servers that the clients of every load are parted among')
     .option('--rate <n>', 'messages per second of every open-loop scenario, e.g. 5k')
     .option('--duration <time>', 'length of the load of every scenario, e.g. 30s or 5m')
     .option('--trace <file>', 'message trace for the scenario trace')
@@ -126,6 +128,11 @@ export function parseBench(
     min: 2,
     max: 1_000_000,
   });
+  const servers = number(setting(flags.servers, 'SERVERS'), 'servers', {
+    parse: wholeNumber,
+    min: 1,
+    max: 64,
+  });
   const rate = number(setting(flags.rate, 'RATE'), 'rate', {
     parse: parseCount,
     min: 0.001,
@@ -153,10 +160,19 @@ export function parseBench(
     return 'done';
   }
   const chosen = chooseScenarios(flags.scenario, { suite, extra }, mistakes);
-  const scenarios = chosen.map((scenario) => override(scenario, { clients, rate, durationMs }));
+  const scenarios = chosen.map((scenario) =>
+    override(scenario, { clients, servers, rate, durationMs }),
+  );
   for (const scenario of scenarios) {
     if (scenario.kind === 'load' && scenario.warmupS >= scenario.durationS) {
       mistakes.push(`--duration: ${scenario.name} warms up for ${scenario.warmupS} s already`);
+    }
+  }
+  if (servers !== null && servers > 1) {
+    if (flags.target !== undefined) mistakes.push('--servers: a --target is one server');
+    for (const scenario of scenarios) {
+      const parsed = parseScenario(scenario, `--servers ${servers}: ${scenario.name}`);
+      if ('mistakes' in parsed) mistakes.push(...parsed.mistakes);
     }
   }
   for (const { text, scenario } of thresholds) {
@@ -251,7 +267,12 @@ function chooseScenarios(
 /** Flags that change every scenario they apply to. */
 function override(
   scenario: Scenario,
-  flags: { clients: number | null; rate: number | null; durationMs: number | null },
+  flags: {
+    clients: number | null;
+    servers: number | null;
+    rate: number | null;
+    durationMs: number | null;
+  },
 ): Scenario {
   const changed = structuredClone(scenario);
   if (flags.durationMs !== null && changed.kind !== 'offline-cost') {
@@ -268,6 +289,7 @@ function override(
   }
   if (changed.kind !== 'load') return changed;
   if (flags.clients !== null) changed.clients = flags.clients;
+  if (flags.servers !== null) changed.server.processes = flags.servers;
   if (flags.rate !== null && changed.load.mode === 'open') changed.load.ratePerSec = flags.rate;
   return changed;
 }
@@ -287,8 +309,7 @@ function parseTarget(
     mistakes.push('--target needs --jwt-key, the HS256 secret of the server');
   try {
     const { host } = parseEndpoint(url, { isInsecure });
-    const isLoopback = host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-    if (!isLoopback && !wanted.allowRemote) {
+    if (!isLoopback(host) && !wanted.allowRemote) {
       mistakes.push(`--target ${url}: not on this machine; add --allow-remote if you may load it`);
     }
   } catch (error) {

@@ -150,6 +150,7 @@ export function swarmBase(options: {
     faults: null,
     crashOnPage: null,
     friendUids: null,
+    isBlind: false,
     events: [],
     connectRatePerSec: 10_000,
     reconnect: { firstMs: 50, maxMs: 1000 },

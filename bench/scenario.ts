@@ -31,6 +31,8 @@ const Server = z
   .strictObject({
     policy: z.enum([Policy.Relay, Policy.Durable]).default(Policy.Relay),
     store: z.enum(['lmdb', 'memory']).default('lmdb'),
+    /** Independent servers, the users parted among them; null = as many as their open files ask. */
+    processes: whole(1, 64).nullable().default(null),
     settings: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
   })
   .prefault({});
@@ -83,7 +85,15 @@ const LoadMode = z.discriminatedUnion('mode', [
       .default(Arrivals.Poisson),
     burst: whole(1, 100_000).default(100),
   }),
-  z.strictObject({ mode: z.literal('closed'), window: whole(1, 100_000) }),
+  z
+    .strictObject({
+      mode: z.literal('closed'),
+      window: whole(1, 100_000).nullable().default(null),
+      outstanding: whole(1, 10_000_000).nullable().default(null),
+    })
+    .refine(({ window, outstanding }) => (window === null) !== (outstanding === null), {
+      message: 'closed needs window, per client, or outstanding, of all clients together',
+    }),
 ]);
 
 const Faults = z.strictObject({
@@ -272,8 +282,37 @@ const HttpPullScenario = z.strictObject({
   durationS: positive.max(86_400).default(5),
 });
 
+const ascending = (max: number) =>
+  z
+    .array(whole(1, max))
+    .min(1)
+    .refine((list) => list.every((value, i) => i === 0 || value > (list[i - 1] as number)), {
+      message: 'must ascend',
+    });
+
+const CeilingScenario = z.strictObject({
+  ...common,
+  kind: z.literal('ceiling'),
+  clients: ascending(15_000).default([200, 1000, 5000, 15_000]),
+  windows: ascending(1000).default([1, 4, 16]),
+  /** Messages in flight in all, for the curve over the number of clients. */
+  outstanding: whole(1, 1_000_000).default(100),
+  payloadBytes: contentBytes.default(128),
+  /** Of every measurement, and the warm-up before it. */
+  durationS: positive.max(600).default(2),
+  warmupS: positive.max(600).default(1),
+  /** Every figure is the median of so many. */
+  rounds: whole(1, 99).default(3),
+});
+
 export const Scenario = z
-  .discriminatedUnion('kind', [LoadScenario, TraceScenario, OfflineCostScenario, HttpPullScenario])
+  .discriminatedUnion('kind', [
+    LoadScenario,
+    TraceScenario,
+    OfflineCostScenario,
+    HttpPullScenario,
+    CeilingScenario,
+  ])
   .superRefine((scenario, context) => {
     if (scenario.kind === 'load' && scenario.warmupS >= scenario.durationS) {
       context.addIssue({
@@ -292,6 +331,20 @@ export const Scenario = z
         path: ['chaos', 'quietS'],
         message: 'must be shorter than durationS, or no fault ever happens',
       });
+    }
+    const { processes } = scenario.server;
+    if (processes !== null && processes > 1) {
+      const isParted = scenario.kind === 'load' && scenario.chaos === null;
+      const isFilled = scenario.kind !== 'load' || scenario.clients >= 2 * processes;
+      if (!isParted || !isFilled) {
+        context.addIssue({
+          code: 'custom',
+          path: ['server', 'processes'],
+          message: isParted
+            ? 'every server needs two clients at least'
+            : 'only loads without chaos run against several servers',
+        });
+      }
     }
     for (const events of ['clientEvents', 'serverEvents'] as const) {
       const late =
@@ -313,6 +366,13 @@ export const Scenario = z
         message: `"${text}" is for another scenario, so nothing would judge it`,
       });
     }
+    if (scenario.kind === 'ceiling' && (scenario.clients[0] as number) < 2) {
+      context.addIssue({
+        code: 'custom',
+        path: ['clients'],
+        message: 'nobody writes to herself: two clients at least',
+      });
+    }
     if (scenario.kind === 'offline-cost' && scenario.messages < scenario.friends) {
       context.addIssue({
         code: 'custom',
@@ -326,6 +386,7 @@ export type LoadScenario = z.infer<typeof LoadScenario>;
 export type TraceScenario = z.infer<typeof TraceScenario>;
 export type OfflineCostScenario = z.infer<typeof OfflineCostScenario>;
 export type HttpPullScenario = z.infer<typeof HttpPullScenario>;
+export type CeilingScenario = z.infer<typeof CeilingScenario>;
 
 /** Validates one scenario; the mistakes name `where` and the path inside. */
 export function parseScenario(value: unknown, where: string): Scenario | { mistakes: string[] } {
@@ -379,7 +440,11 @@ export function variantsOf(
       },
       load:
         load.mode === 'closed'
-          ? { ...load, window: variant.window ?? load.window }
+          ? {
+              ...load,
+              window: variant.window ?? load.window,
+              outstanding: variant.window === undefined ? load.outstanding : null,
+            }
           : { ...load, ratePerSec: variant.ratePerSec ?? load.ratePerSec },
     },
   }));

@@ -209,5 +209,16 @@ export function extraScenarios(options: { quick: boolean }): Scenario[] {
       description: 'the same, and every message is committed before it is accepted',
       server: { policy: 'durable' },
     },
+    {
+      kind: 'ceiling',
+      name: 'ceiling',
+      description:
+        'the reference server and the generator beside a raw echo, over windows and clients',
+      clients: pick([200, 1000, 5000, 15_000], [200]),
+      windows: pick([1, 4, 16], [1, 16]),
+      durationS: pick(2, 1),
+      warmupS: 1,
+      rounds: pick(3, 1),
+    },
   ].map(parseBuiltIn);
 }

@@ -7,8 +7,14 @@ import {
   PACKET_FAULTS,
   type PacketFault,
 } from '../loadgen/index.ts';
+import type { CeilingReport } from './ceiling-run.ts';
+import { renderCeiling } from './ceiling-table.ts';
 import type { ChaosReport } from './chaos.ts';
+import { columns } from './columns.ts';
 import type { HttpFigures } from './http-pull-run.ts';
+import type { Drain } from './judge.ts';
+import type { Layout } from './layout.ts';
+import type { MemoryTrend } from './memory-trend.ts';
 import type { CostRow } from './offline-cost-run.ts';
 import {
   type Detection,
@@ -17,7 +23,7 @@ import {
   type ScenarioResult,
   type Verdict,
 } from './result.ts';
-import { formatBytes, formatCount, formatUs, significant } from './units.ts';
+import { counted, formatBytes, formatCount, formatUs, significant } from './units.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -40,22 +46,6 @@ const VERDICT_STYLE: Readonly<Record<Verdict, Style>> = {
   unknown: 'yellow',
 };
 
-/** Columns padded to their widest cell; the first is left-aligned, the others right-aligned. */
-export function columns(rows: readonly (readonly string[])[], indent = '  '): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  }
-  return rows
-    .map((row) => {
-      const cells = row.map((cell, i) =>
-        i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number),
-      );
-      return `${indent}${cells.join('  ').trimEnd()}`;
-    })
-    .join('\n');
-}
-
 /** The whole report. */
 export function renderResult(result: Result): string {
   const parts = result.scenarios.map(renderScenario);
@@ -69,7 +59,7 @@ export function renderResult(result: Result): string {
   const verdict = paint(VERDICT_STYLE[result.verdict], result.verdict.toUpperCase());
   const interrupted = result.interrupted ? ' interrupted:' : '';
   parts.push(
-    `${verdict}:${interrupted} ${result.scenarios.length} scenarios, ${formatCount(sent)} messages, ${formatCount(lost)} lost${bound}, ${result.durationS.toFixed(0)} s, seed ${result.seed}`,
+    `${verdict}:${interrupted} ${counted(result.scenarios.length, 'scenario')}, ${counted(sent, 'message')}, ${formatCount(lost)} lost${bound}, ${result.durationS.toFixed(0)} s, seed ${result.seed}`,
   );
   return `${parts.join('\n\n')}\n`;
 }
@@ -91,7 +81,7 @@ function renderScenario(scenario: ScenarioResult): string {
   const { target, load } = scenario;
   const verdict = paint(VERDICT_STYLE[scenario.verdict], scenario.verdict);
   lines.push(
-    `${paint('bold', scenario.name)}  ${verdict}  (${target.policy}, ${target.store}, ${formatCount(load.clients)} clients, ${formatCount(load.sent)} messages)`,
+    `${paint('bold', scenario.name)}  ${verdict}  (${target.policy}, ${target.store}, ${counted(load.clients, 'client')}, ${counted(load.sent, 'message')})`,
   );
   for (const reason of scenario.reasons) lines.push(`  ! ${reason}`);
   for (const example of scenario.reasons.length > 0 ? scenario.examples : []) {
@@ -102,6 +92,9 @@ function renderScenario(scenario: ScenarioResult): string {
   else if (!isExperiment) lines.push(renderLatency(scenario));
   if (scenario.extra['costTable'] !== undefined) {
     lines.push(renderCosts(scenario.extra['costTable'] as CostRow[]));
+  }
+  if (scenario.extra['ceiling'] !== undefined) {
+    lines.push(renderCeiling(scenario.extra['ceiling'] as CeilingReport));
   }
   if (scenario.extra['http'] !== undefined) {
     lines.push(renderHttp(scenario.extra['http'] as HttpFigures));
@@ -256,6 +249,28 @@ function renderFigures(scenario: ScenarioResult): string {
   if (recovery !== undefined) {
     lines.push(
       `  recovery   all reconnected and pulled after ${formatMs(recovery.reconnectedMs)}, steady after ${formatMs(recovery.steadyMs)}`,
+    );
+  }
+  const drain = scenario.extra['drain'] as Drain | null | undefined;
+  if (drain !== null && drain !== undefined && drain.elapsedUs > 0) {
+    const perSec = formatCount((1e6 * drain.rows) / drain.elapsedUs);
+    lines.push(
+      `  drain      ${formatCount(drain.rows)} messages pulled after the load within ${formatUs(drain.elapsedUs)}, ${perSec}/s`,
+    );
+  }
+  const trend = scenario.extra['memoryTrend'] as MemoryTrend | undefined;
+  if (trend !== undefined) {
+    const sign = trend.perHour < 0 ? '' : '+';
+    lines.push(
+      `  memory     server ${sign}${percent(trend.perHour)} per hour over the last ${formatUs(trend.seconds * 1e6)}, mean ${formatBytes(trend.meanBytes)}`,
+    );
+  }
+  const layout = scenario.extra['layout'] as Layout | undefined;
+  if (layout !== undefined) {
+    const servers = layout.servers === 1 ? '1 server' : `${layout.servers} independent servers`;
+    const why = layout.reason === '' ? '' : `: ${layout.reason}`;
+    lines.push(
+      `  layout     ${servers}, ${layout.generators} generator ${layout.generatorsAre}${why}`,
     );
   }
   if (scenario.extra['trace'] !== undefined)

@@ -28,6 +28,11 @@ export function formatCount(value: number): string {
     .replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** `1 message`, `2 messages`. */
+export function counted(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Three significant digits with a unit that fits; null = too few samples. */
 export function formatUs(us: number | null): string {
   if (us === null) return '-';
@@ -37,9 +42,10 @@ export function formatUs(us: number | null): string {
   return `${significant(us)} us`;
 }
 
-/** Bytes as KiB or MiB; null = not known. */
+/** Bytes as KiB, MiB or GiB; null = not known. */
 export function formatBytes(bytes: number | null): string {
   if (bytes === null) return '-';
+  if (bytes >= 2 ** 30) return `${significant(bytes / 2 ** 30)} GiB`;
   if (bytes >= 2 ** 20) return `${significant(bytes / 2 ** 20)} MiB`;
   if (bytes >= 2 ** 10) return `${significant(bytes / 2 ** 10)} KiB`;
   return `${Math.round(bytes)} B`;

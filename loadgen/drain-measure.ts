@@ -2,7 +2,7 @@
  * One client empties its inbox once, measured: the rows of the cost table S20.
  */
 import type { Swarm } from './swarm.ts';
-import { until } from './swarm.ts';
+import { until } from './wait.ts';
 import type { VirtualClient } from './virtual-client.ts';
 
 export interface DrainOrder {

@@ -10,13 +10,14 @@ export {
   PACKET_FAULTS,
   type PacketFault,
 } from './link.ts';
-export { endThreads, prepareThreads, SwarmPool } from './pool.ts';
+export type { EchoOrder, EchoReport } from './echo-worker.ts';
+export { endThreads, prepareThreads, runEcho, SwarmPool } from './pool.ts';
 export { type ProcessSample, sampleProcess } from './process-sampler.ts';
 export { Random } from './random.ts';
 export { isQuantileKnown, LATENCY_MAX_US, type LatencySummary, Recorder } from './recorder.ts';
 export { Arrivals, ReceiverChoice } from './schedule.ts';
 export { Payload, PAYLOAD_MIN_BYTES, PayloadReader } from './payload.ts';
-export { parseEndpoint } from './socket.ts';
+export { connectionsMax, isLoopback, parseEndpoint } from './endpoint.ts';
 export type * from './swarm-config.ts';
 export type { SwarmReport } from './swarm.ts';
 export { LATENCIES, type Latency, type SecondSample } from './tally.ts';

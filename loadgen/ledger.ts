@@ -33,6 +33,19 @@ export class SentBook {
     this.epoch = epoch;
   }
 
+  /** Nothing was ever written here. */
+  get isBlank(): boolean {
+    return (
+      this.attempted === 0 &&
+      this.accepted.size === 0 &&
+      this.confirmed.size === 0 &&
+      this.stored === null &&
+      this.failed === null &&
+      this.gaveUp === null &&
+      this.strays === null
+    );
+  }
+
   settle(how: 'confirmed' | 'stored' | 'failed' | 'gaveUp', seq: number): void {
     const isSettled =
       this.confirmed.has(seq) ||
@@ -81,6 +94,17 @@ export class ReceivedBook {
     this.epoch = epoch;
   }
 
+  /** Nothing was ever written here. */
+  get isBlank(): boolean {
+    return (
+      this.wireArrivals === 0 &&
+      this.delivered.size === 0 &&
+      this.corrupt === 0 &&
+      this.misrouted === 0 &&
+      this.notes === null
+    );
+  }
+
   onWire(seq: number): void {
     this.wireArrivals++;
     this.wire.add(seq);
@@ -113,6 +137,9 @@ export type NotedFigure = 'duplicated' | 'corrupt' | 'misrouted' | 'stuck';
 
 /** Books of one user by the other party; further epochs hang on the first book. */
 export type BookShelf<Book> = Map<number, Book>;
+
+/** The shelf of a user who never had a book. */
+export const NO_BOOKS: ReadonlyMap<number, never> = new Map<number, never>();
 
 /** The book for (party, epoch), made when missing. */
 export function bookOf<Book extends { readonly epoch: number; other: Book | null }>(
@@ -178,12 +205,13 @@ export function emptyBooks(): Books {
 /** Adds one user's shelves to `books`. */
 export function closeShelves(
   user: number,
-  sent: BookShelf<SentBook>,
-  received: BookShelf<ReceivedBook>,
+  sent: ReadonlyMap<number, SentBook>,
+  received: ReadonlyMap<number, ReceivedBook>,
   books: Books,
 ): void {
   for (const [receiver, first] of sent) {
     for (let book: SentBook | null = first; book !== null; book = book.other) {
+      if (book.isBlank) continue;
       books.sent.push({
         sender: user,
         receiver,
@@ -203,6 +231,7 @@ export function closeShelves(
   }
   for (const [sender, first] of received) {
     for (let book: ReceivedBook | null = first; book !== null; book = book.other) {
+      if (book.isBlank) continue;
       books.received.push({
         sender,
         receiver: user,

@@ -100,3 +100,14 @@ export class Presence {
     }, event.forMs).unref();
   }
 }
+
+/**
+ * Whether a user is away during the load. By share: multiples of the golden ratio are spread evenly,
+ * so every neighbourhood of users, and with it every circle of friends, has its share of absent ones.
+ */
+export function staysOffline(config: SwarmConfig, index: number): boolean {
+  if (config.offlineFrom !== null) return index >= config.offlineFrom;
+  return (index * GOLDEN_RATIO) % 1 >= 1 - config.offlineShare;
+}
+
+const GOLDEN_RATIO = 0.618_033_988_749_895;

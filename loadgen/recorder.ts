@@ -53,6 +53,8 @@ export class Recorder {
   private total = 0;
   private sumUs = 0;
   private maxUs = 0;
+  /** Records nothing; what a run without histograms costs. */
+  isMuted = false;
 
   constructor(counts: Uint32Array = new Uint32Array(SLOTS)) {
     this.counts = counts;
@@ -73,7 +75,8 @@ export class Recorder {
 
   /** Records a latency in µs; clamped to [0, 1 h]. */
   record(us: number): void {
-    const value = us < 0 ? 0 : us > LATENCY_MAX_US ? LATENCY_MAX_US : Math.round(us);
+    if (this.isMuted) return;
+    const value = us > 0 ? (us < LATENCY_MAX_US ? (us + 0.5) >>> 0 : LATENCY_MAX_US) : 0;
     this.counts[bucketOf(value)]!++;
     this.total++;
     this.sumUs += value;

@@ -15,35 +15,13 @@ import { isUtf8 } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { Endpoint } from './endpoint.ts';
 
 const READ_BYTES = 65_536;
 const WRITE_BYTES = 262_144;
 const HANDSHAKE_MAX_BYTES = 16_384;
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const Opcode = { Continuation: 0, Text: 1, Binary: 2, Close: 8, Ping: 9, Pong: 10 } as const;
-
-/** Where to connect. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-  readonly path: string;
-  readonly isTls: boolean;
-  /** Accept self-signed certificates (loopback tests). */
-  readonly isInsecure: boolean;
-}
-
-/** Parses ws:// or wss://. Throws a sentence for anything else. */
-export function parseEndpoint(url: string, options: { isInsecure: boolean }): Endpoint {
-  const parsed = URL.parse(url);
-  if (parsed === null || (parsed.protocol !== 'ws:' && parsed.protocol !== 'wss:')) {
-    throw new Error(`${url} is not a ws:// or wss:// URL`);
-  }
-  const isTls = parsed.protocol === 'wss:';
-  const port = parsed.port === '' ? (isTls ? 443 : 80) : Number(parsed.port);
-  const host = parsed.hostname.replace(/^\[|\]$/g, '');
-  const path = parsed.pathname === '/' ? '/v1/ws' : parsed.pathname;
-  return { host, port, path, isTls, isInsecure: options.isInsecure };
-}
 
 /** What happened to a connection; `code` 1006 when there was no close frame. */
 export interface SocketListener {
@@ -90,7 +68,8 @@ export class ClientSocket {
   private readonly listener: SocketListener;
   private readonly limits: SocketLimits;
   private readonly socket: Socket;
-  private readonly acceptKey: string;
+  /** What the server must answer to our key; forgotten once it has. */
+  private acceptKey: string;
   private state: State = State.Connecting;
   /** Bytes of a frame (or of the handshake) that the reads so far have cut. */
   private rest: Buffer | null = null;
@@ -119,16 +98,16 @@ export class ClientSocket {
     this.acceptKey = createHash('sha1')
       .update(key + WEBSOCKET_GUID)
       .digest('base64');
-    const { host, port } = endpoint;
+    const { host, port, localAddress } = endpoint;
+    const ends = localAddress === undefined ? { host, port } : { host, port, localAddress };
     if (endpoint.isTls) {
       // TLS decrypts into memory of its own: no shared read buffer there.
-      this.socket = connectTls({ host, port, rejectUnauthorized: !endpoint.isInsecure });
+      this.socket = connectTls({ ...ends, rejectUnauthorized: !endpoint.isInsecure });
       this.socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
       this.socket.on('secureConnect', () => this.sendHandshake(endpoint, key, token));
     } else {
       this.socket = connectTcp({
-        host,
-        port,
+        ...ends,
         noDelay: true,
         onread: {
           buffer: hub.readBytes,

@@ -11,10 +11,13 @@ export interface OpenLoad {
   readonly burst: number;
 }
 
-/** Closed loop: each client keeps `window` messages in flight. For saturation only. */
+/** Closed loop: a settled message makes room for the next one. For saturation only. */
 export interface ClosedLoad {
   readonly mode: 'closed';
-  readonly window: number;
+  /** Messages that each client keeps in flight; null = `outstanding` says how many. */
+  readonly window: number | null;
+  /** Messages in flight of all clients together, each from a sender chosen anew. */
+  readonly outstanding: number | null;
 }
 
 /** Who wrote to whom and when; presence follows from it. */
@@ -90,6 +93,8 @@ export interface SwarmConfig {
   readonly crashOnPage: { readonly probability: number; readonly maxPerClient: number } | null;
   /** Friends that naive pulls ask for; null = those that the receiver choice gives. */
   readonly friendUids: readonly number[] | null;
+  /** Books and histograms are left out, to measure what they cost: such a run proves nothing. */
+  readonly isBlind: boolean;
   readonly events: readonly ClientEvent[];
   readonly connectRatePerSec: number;
   readonly reconnect: { readonly firstMs: number; readonly maxMs: number };

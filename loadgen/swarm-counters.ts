@@ -1,5 +1,7 @@
 /** What the clients of a swarm did and met, counted over the whole run. */
 export class SwarmCounters {
+  /** Messages that clients were given to send. */
+  submitted = 0;
   connects = 0;
   /** Upgrades that the server never answered. */
   handshakeTimeouts = 0;
@@ -21,6 +23,10 @@ export class SwarmCounters {
   /** Messages delivered from pages, and rows that were repeats. */
   pagedDelivered = 0;
   pagedRepeats = 0;
+  /** Of those delivered, the ones after the load, and when the first and the last came, µs. */
+  drainedRows = 0;
+  drainedFromUs = Infinity;
+  drainedUntilUs = 0;
   pulls = 0;
   pullsRefused = 0;
   interactions = 0;

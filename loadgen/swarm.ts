@@ -13,22 +13,26 @@ import {
   KINDS,
   Outcome,
   Packet,
+  type PullerOptions,
   PullStrategy,
 } from '../protocol/index.ts';
 import { nowUs } from './clock.ts';
-import { closeShelves, type Books, bookOf, emptyBooks } from './ledger.ts';
+import { type Endpoint, endpointsFor, parseEndpoint, PORTS_PER_ADDRESS } from './endpoint.ts';
+import { type Books, bookOf, emptyBooks, type SentBook } from './ledger.ts';
 import { type FaultCounts, FaultPlan } from './link.ts';
 import { LoopMeter, type LoopHealth } from './loop-meter.ts';
-import { PayloadReader } from './payload.ts';
+import { type Payload, PayloadReader } from './payload.ts';
+import { staysOffline } from './presence.ts';
 import { Random } from './random.ts';
 import type { RecorderState } from './recorder.ts';
-import { type Endpoint, parseEndpoint, SocketHub, type SocketLimits } from './socket.ts';
+import { SocketHub, type SocketLimits } from './socket.ts';
 import type { SwarmConfig } from './swarm-config.ts';
 import { SwarmCounters } from './swarm-counters.ts';
 import { LATENCIES, type Latency, type SecondSample, Tally, type WindowCounts } from './tally.ts';
 import { TimingWheel } from './timing-wheel.ts';
 import { createMinter } from './token.ts';
 import { VirtualClient } from './virtual-client.ts';
+import { sleep, until } from './wait.ts';
 import { newReceivedBook, newSentBook, Workload } from './workload.ts';
 
 /** Everything that a worker reports when the run is over. */
@@ -59,7 +63,8 @@ const PACKETS_PER_STAMP = 16;
 
 export class Swarm {
   readonly config: SwarmConfig;
-  readonly endpoint: Endpoint;
+  /** The server, from each source address. */
+  private readonly endpoints: readonly Endpoint[];
   readonly socketLimits: SocketLimits = {
     frameMaxBytes: FRAME_MAX_BYTES,
     unsentMaxBytes: UNSENT_MAX_BYTES,
@@ -80,6 +85,7 @@ export class Swarm {
   private readonly mint: (uid: number) => string;
   private readonly workload: Workload;
   private readonly reader = new PayloadReader();
+  private readonly pull: PullerOptions;
   /** Those who are online during the load, and may send. */
   readonly senders: VirtualClient[] = [];
   private readonly meter = new LoopMeter();
@@ -97,7 +103,8 @@ export class Swarm {
 
   constructor(config: SwarmConfig) {
     this.config = config;
-    this.endpoint = parseEndpoint(config.url, { isInsecure: config.isInsecure });
+    const endpoint = parseEndpoint(config.url, { isInsecure: config.isInsecure });
+    this.endpoints = endpointsFor(endpoint, config.users);
     this.mint = createMinter(config.jwtKey);
     this.random = new Random(config.seed, `swarm ${config.from}`);
     const faultRandom = new Random(config.seed, `faults ${config.from}`);
@@ -106,6 +113,7 @@ export class Swarm {
     this.wheel = new TimingWheel(this.nowUs / 1000);
     this.tally = new Tally(config);
     this.workload = new Workload(this, config);
+    this.pull = { ...config.pull, friends: [] };
     for (let index = config.from; index < config.to; index++) {
       const client = this.createClient(index);
       this.clients.push(client);
@@ -127,6 +135,11 @@ export class Swarm {
       this.stampAge = PACKETS_PER_STAMP;
     }
     return this.nowUs;
+  }
+
+  /** The server from where user `index` connects, the same whichever worker has her. */
+  endpointOf(index: number): Endpoint {
+    return this.endpoints[Math.floor(index / PORTS_PER_ADDRESS)] ?? (this.endpoints[0] as Endpoint);
   }
 
   tokenOf(uid: number): string {
@@ -296,7 +309,7 @@ export class Swarm {
     books.stuck = stuck;
     let interactions = 0;
     for (const client of this.clients) {
-      closeShelves(client.uid, client.sent, client.received, books);
+      client.closeBooks(books);
       interactions += client.machine.puller.interactions;
     }
     this.tally.close(this.workload.payloads.unresolved());
@@ -350,26 +363,31 @@ export class Swarm {
   }
 
   onAccepted(client: VirtualClient, effect: ClientEffect): void {
-    bookOf(client.sent, effect.uid, effect.epoch, newSentBook).accepted.add(effect.seq);
-    this.tally.onAccepted(this.workload.payloads.at(effect.tag), this.nowUs);
+    const payload = this.workload.payloads.at(effect.tag);
+    if (!this.config.isBlind) this.sentBookOf(client, effect, payload).accepted.add(effect.seq);
+    this.tally.onAccepted(payload, this.nowUs);
   }
 
   onSettled(client: VirtualClient, effect: ClientEffect): void {
-    const book = bookOf(client.sent, effect.uid, effect.epoch, newSentBook);
-    book.settle(HOW_SETTLED[effect.outcome], effect.seq);
-    this.tally.onSettled(effect.outcome, this.workload.payloads.at(effect.tag), this.nowUs);
+    const payload = this.workload.payloads.at(effect.tag);
+    if (!this.config.isBlind) {
+      const book = this.sentBookOf(client, effect, payload);
+      book.settle(HOW_SETTLED[effect.outcome], effect.seq);
+    }
+    this.tally.onSettled(effect.outcome, payload, this.nowUs);
     this.workload.payloads.give(effect.tag);
-    if (this.workload.isRunning && this.config.load.mode === 'closed') client.settledNow++;
+    this.workload.onSettled(client);
   }
 
   /** A message reached the machines of `client`, as a push or in a page, new or repeated. */
   onArrival(client: VirtualClient, effect: ClientEffect): void {
+    if (this.config.isBlind) return;
     const book = bookOf(client.received, effect.uid, effect.epoch, newReceivedBook);
     const { reader } = this;
     book.onWire(effect.seq);
     const isFresh = effect.kind === ClientEffectKind.Deliver;
     if (effect.paged) {
-      if (isFresh) this.counters.pagedDelivered++;
+      if (isFresh) this.onRow();
       else {
         this.counters.pagedRepeats++;
         if (this.stalePulls >= STALE_PULLS_MAX) {
@@ -388,6 +406,15 @@ export class Swarm {
       book.mark('corrupt', `seq ${seq}, content of seq ${reader.seq} of ${reader.sender}`);
     }
     this.tally.onDelivered(isReadable ? reader : null, { paged: effect.paged, nowUs: this.nowUs });
+  }
+
+  private onRow(): void {
+    const { counters } = this;
+    counters.pagedDelivered++;
+    if (this.workload.isRunning) return;
+    counters.drainedRows++;
+    counters.drainedFromUs = Math.min(counters.drainedFromUs, this.nowUs);
+    counters.drainedUntilUs = this.nowUs;
   }
 
   onDrained(client: VirtualClient, status: number): void {
@@ -426,6 +453,13 @@ export class Swarm {
     this.workload.submit(client, receiver, intendedUs, nowMs);
   }
 
+  /** The book that an effect names, found again without a search when the message is the tag's. */
+  private sentBookOf(client: VirtualClient, effect: ClientEffect, payload: Payload): SentBook {
+    const { book, receiver } = payload;
+    if (book !== null && receiver === effect.uid && book.epoch === effect.epoch) return book;
+    return bookOf(client.sent, effect.uid, effect.epoch, newSentBook);
+  }
+
   private waitMs(): number {
     if (!this.workload.isRunning) return IDLE_SLEEP_MS;
     return Math.max(0, Math.min(this.workload.dueInUs(this.nowUs) / 1000, TIMER_PRECISION_MS));
@@ -446,7 +480,8 @@ export class Swarm {
         inflightMax: config.inflightMax,
         jitterSeed: index,
       },
-      puller: { ...config.pull, friends: friendUids },
+      // One object for all who have no list of their own.
+      puller: friendUids.length === 0 ? this.pull : { ...config.pull, friends: friendUids },
     });
     return new VirtualClient(this, index, config.uidBase + index, machine);
   }
@@ -458,28 +493,3 @@ const HOW_SETTLED = {
   [Outcome.Failed]: 'failed',
   [Outcome.GaveUp]: 'gaveUp',
 } as const;
-
-/**
- * Whether a user is away during the load. By share: multiples of the golden ratio are spread evenly,
- * so every neighbourhood of users, and with it every circle of friends, has its share of absent ones.
- */
-function staysOffline(config: SwarmConfig, index: number): boolean {
-  if (config.offlineFrom !== null) return index >= config.offlineFrom;
-  return (index * GOLDEN_RATIO) % 1 >= 1 - config.offlineShare;
-}
-
-const GOLDEN_RATIO = 0.618_033_988_749_895;
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Polls `isDone` until it holds; false after `timeoutMs`. */
-export async function until(isDone: () => boolean, timeoutMs: number): Promise<boolean> {
-  const endMs = performance.now() + timeoutMs;
-  while (!isDone()) {
-    if (performance.now() >= endMs) return false;
-    await sleep(5);
-  }
-  return true;
-}

@@ -68,16 +68,19 @@ export class Tally {
   private isOpen = false;
   private inflightCount = 0;
   private inflightChangedUs = 0;
-  private readonly settledInWindow = new Recorder();
+  private settledSumUs = 0;
   private readonly second = { sent: 0, confirmed: 0, delivered: 0, confirm: new Recorder() };
 
-  constructor(options: { warmupMs: number; durationMs: number }) {
+  constructor(options: { warmupMs: number; durationMs: number; isBlind: boolean }) {
     this.warmupUs = options.warmupMs * 1000;
     this.durationUs = options.durationMs * 1000;
     this.latencies = Object.fromEntries(LATENCIES.map((name) => [name, new Recorder()])) as Record<
       Latency,
       Recorder
     >;
+    for (const recorder of [...Object.values(this.latencies), this.second.confirm]) {
+      recorder.isMuted = options.isBlind;
+    }
   }
 
   /** Messages without an outcome. */
@@ -128,7 +131,7 @@ export class Tally {
       this.second.confirm.record(latencyUs);
       if (this.isOpen && this.isInWindow(nowUs)) {
         window.settledInside++;
-        this.settledInWindow.record(serviceUs);
+        this.settledSumUs += serviceUs;
       }
     }
     if (!payload.isInWindow) return;
@@ -174,7 +177,8 @@ export class Tally {
   /** Counts what is still without an outcome as infinite and closes the window's figures. */
   close(unresolved: number): void {
     this.latencies.confirm.recordNever(unresolved);
-    this.window.settledMeanUs = this.settledInWindow.mean;
+    const { settledInside } = this.window;
+    this.window.settledMeanUs = settledInside === 0 ? 0 : this.settledSumUs / settledInside;
   }
 
   private isInWindow(atUs: number): boolean {

@@ -20,7 +20,16 @@ import {
   type SenderCount,
   Status,
 } from '../protocol/index.ts';
-import { bookOf, type BookShelf, type ReceivedBook, SentBook } from './ledger.ts';
+import {
+  bookOf,
+  type Books,
+  type BookShelf,
+  closeShelves,
+  NO_BOOKS,
+  type ReceivedBook,
+  SentBook,
+} from './ledger.ts';
+import { HeldPacket } from './held-packet.ts';
 import { FaultAction } from './link.ts';
 import { ClientSocket, type SocketListener } from './socket.ts';
 import type { Swarm } from './swarm.ts';
@@ -31,38 +40,14 @@ const PROBE_REQUEST = 0xffffffff;
 /** Within which the server must have answered the upgrade. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** A packet that the link holds back. */
-class HeldPacket extends Timer {
-  private readonly client: VirtualClient;
-  private readonly socket: ClientSocket;
-  private readonly bytes: Uint8Array<ArrayBuffer>;
-  private readonly isIncoming: boolean;
-
-  constructor(
-    client: VirtualClient,
-    socket: ClientSocket,
-    bytes: Uint8Array<ArrayBuffer>,
-    isIncoming: boolean,
-  ) {
-    super();
-    this.client = client;
-    this.socket = socket;
-    this.bytes = bytes;
-    this.isIncoming = isIncoming;
-  }
-
-  override onTimer(nowMs: number): void {
-    this.client.onHeld(this.socket, this.bytes, this.isIncoming, nowMs);
-  }
-}
-
 export class VirtualClient extends Timer implements SocketListener {
   readonly uid: number;
   readonly index: number;
   readonly machine: Client;
-  readonly sent: BookShelf<SentBook> = new Map();
-  readonly received: BookShelf<ReceivedBook> = new Map();
   private readonly swarm: Swarm;
+  /** Null until the first book: most idle clients never have one. */
+  private sentBooks: BookShelf<SentBook> | null = null;
+  private receivedBooks: BookShelf<ReceivedBook> | null = null;
   private socket: ClientSocket | null = null;
   private online = false;
   private wanted = false;
@@ -106,6 +91,14 @@ export class VirtualClient extends Timer implements SocketListener {
     this.index = index;
     this.uid = uid;
     this.machine = machine;
+  }
+
+  get sent(): BookShelf<SentBook> {
+    return (this.sentBooks ??= new Map());
+  }
+
+  get received(): BookShelf<ReceivedBook> {
+    return (this.receivedBooks ??= new Map());
   }
 
   get isOnline(): boolean {
@@ -189,6 +182,11 @@ export class VirtualClient extends Timer implements SocketListener {
     packet.request = PROBE_REQUEST;
     this.write(packet);
     this.socket?.flush();
+  }
+
+  /** Adds what this client saw to `books`. */
+  closeBooks(books: Books): void {
+    closeShelves(this.uid, this.sentBooks ?? NO_BOOKS, this.receivedBooks ?? NO_BOOKS, books);
   }
 
   /** Drains what an input of the machines wrote, then writes to the socket. */
@@ -460,7 +458,7 @@ export class VirtualClient extends Timer implements SocketListener {
     swarm.counters.connects++;
     this.socket = new ClientSocket(
       swarm.hub,
-      swarm.endpoint,
+      swarm.endpointOf(this.index),
       swarm.tokenOf(this.uid),
       this,
       swarm.socketLimits,

@@ -1,12 +1,14 @@
 /**
- * Entry of a worker thread: a swarm that obeys commands from the runner over a MessagePort.
+ * Entry of a worker thread: a swarm that obeys commands from the runner over a port.
  * Commands are answered in order of completion; samples of each second are pushed.
  */
-import type { MessagePort } from 'node:worker_threads';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { emptyDrain, type DrainMeasure, type DrainOrder, measureDrain } from './drain-measure.ts';
 import type { SwarmConfig } from './swarm-config.ts';
-import { sleep, Swarm, type SwarmReport, until } from './swarm.ts';
+import { Swarm, type SwarmReport } from './swarm.ts';
 import type { SecondSample } from './tally.ts';
+import { sleep, until } from './wait.ts';
 
 /** What the runner may ask, with the answer's type. */
 export interface Commands {
@@ -26,6 +28,8 @@ export interface Commands {
   };
   goOffline: { ask: { from: number; to: number }; answer: null };
   drain: { ask: DrainOrder; answer: DrainMeasure };
+  /** Resident memory of the worker's process after a garbage collection, bytes. */
+  memory: { ask: null; answer: number };
   report: { ask: { stuck: number }; answer: SwarmReport };
   stop: { ask: null; answer: null };
 }
@@ -53,14 +57,30 @@ export type WorkerMessage =
   | { type: 'answer'; id: number; answer: unknown }
   | { type: 'failure'; id: number; message: string }
   | { type: 'second'; sample: SecondSample }
-  | { type: 'at-page' };
+  | { type: 'at-page' }
+  /** The last word of a process that ends by a mistake; a thread's own rejection says it. */
+  | { type: 'died'; message: string };
+
+/** The worker's end of its channel: a MessagePort, or the channel of a process. */
+export interface CommandPort {
+  on(event: 'message', listener: (command: Command) => void): unknown;
+  postMessage(message: WorkerMessage): void;
+  close(): void;
+}
 
 const SECOND_MS = 1000;
+
+/** A collection on demand, which takes no flag at the start of the process. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  for (let i = 0; i < 2; i++) collect();
+}
 
 /** The piscina task: runs until the command `stop`. */
 export default async function runSwarm(task: {
   config: SwarmConfig;
-  port: MessagePort;
+  port: CommandPort;
 }): Promise<void> {
   const { config, port } = task;
   const swarm = new Swarm(config);
@@ -131,6 +151,10 @@ export default async function runSwarm(task: {
       const client = swarm.clients.find(({ index }) => index === order.index);
       if (client === undefined) return emptyDrain();
       return measureDrain(swarm, client, order, () => post({ type: 'at-page' }));
+    },
+    memory: () => {
+      collectGarbage();
+      return process.memoryUsage.rss();
     },
     report: ({ stuck }) => swarm.report(stuck),
     stop: () => {

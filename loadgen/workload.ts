@@ -32,6 +32,8 @@ export class Workload {
   private startUs = Infinity;
   private isLoading = false;
   private didSend = false;
+  /** Messages that may be sent at once, of a closed loop over all clients. */
+  private room = 0;
 
   constructor(swarm: Swarm, config: SwarmConfig) {
     this.swarm = swarm;
@@ -75,13 +77,36 @@ export class Workload {
         { ...load, ratePerSec: load.ratePerSec * config.share },
         new Random(config.seed, `schedule ${config.from}`),
       );
-    } else if (load.mode === 'closed') {
+    } else if (load.mode === 'closed' && load.window !== null) {
       for (const client of swarm.senders) {
         const nowMs = swarm.touch() / 1000;
         for (let i = 0; i < load.window; i++) this.submitNext(client, nowMs);
         client.drain(nowMs);
         client.flush();
       }
+    } else if (load.mode === 'closed') {
+      this.room = Math.max(1, Math.round((load.outstanding ?? 0) * config.share));
+      this.fillRoom();
+    }
+  }
+
+  /** Closed loop: a message of `client` settled, and the next one may go. */
+  onSettled(client: VirtualClient): void {
+    const { load } = this.config;
+    if (load.mode !== 'closed' || !this.isLoading) return;
+    if (load.window !== null) client.settledNow++;
+    else this.room++;
+  }
+
+  /** Closed loop over all clients: sends what the settled messages made room for. */
+  fillRoom(): void {
+    for (; this.room > 0 && this.isLoading; this.room--) {
+      const client = this.pickSender();
+      if (client === null) return;
+      const nowMs = this.swarm.touch() / 1000;
+      this.submitNext(client, nowMs);
+      client.drain(nowMs);
+      client.flush();
     }
   }
 
@@ -96,7 +121,8 @@ export class Workload {
    * it would be what the garbage collector moves while latencies are taken.
    */
   prepareConversations(): void {
-    const { receivers, uidBase, epoch, from, to } = this.config;
+    const { load, receivers, uidBase, epoch, from, to } = this.config;
+    if (load.mode === 'none') return;
     const friends = Math.min(receivers.friends, this.config.users - 1);
     const isWorthIt = this.swarm.clients.length * friends <= PREPARED_CONVERSATIONS_MAX;
     if (receivers.choice !== ReceiverChoice.Friends || !isWorthIt) return;
@@ -125,13 +151,14 @@ export class Workload {
     const { payloadBytes } = this.config;
     const spread = payloadBytes.max - payloadBytes.min;
     const length = payloadBytes.min + (spread === 0 ? 0 : this.random.below(spread + 1));
-    const book = bookOf(client.sent, receiver, this.config.epoch, newSentBook);
+    const { isBlind, epoch } = this.config;
+    const book = isBlind ? null : bookOf(client.sent, receiver, epoch, newSentBook);
     const isDueInWindow = this.swarm.tally.onDue(intendedUs);
     const tag = this.payloads.take(length);
     const payload = this.payloads.at(tag);
     const sentAtUs = nowMs * 1000;
     payload.write({
-      seq: book.attempted + 1,
+      seq: (book?.attempted ?? 0) + 1,
       intendedAtUs: intendedUs,
       sentAtUs,
       sender: client.uid,
@@ -150,9 +177,13 @@ export class Workload {
       this.payloads.give(tag);
       return;
     }
-    book.attempted++;
-    assert(seq === book.attempted, 'the ledger and the sender count the same sequence');
+    this.swarm.counters.submitted++;
+    if (book !== null) {
+      book.attempted++;
+      assert(seq === book.attempted, 'the ledger and the sender count the same sequence');
+    }
     payload.isInWindow = isDueInWindow;
+    payload.book = book;
     this.swarm.tally.onSent(payload, sentAtUs);
   }
 
@@ -161,6 +192,7 @@ export class Workload {
     const sinceStartUs = now - this.startUs;
     this.presence.runEvents(this.swarm.senders, sinceStartUs / 1000);
     if (!this.isLoading) return;
+    this.fillRoom();
     const { schedule } = this;
     const endUs = this.config.durationMs * 1000;
     if (schedule !== null) {
@@ -222,6 +254,7 @@ export class Workload {
 
   /** Between two sockets of one turn: sends what fell due while the turn was reading. */
   runOverdue(nowUs: number): void {
+    this.fillRoom();
     if (this.schedule === null || !this.isLoading) return;
     if (this.schedule.peekUs() <= nowUs - this.startUs) this.runDue(nowUs);
   }

@@ -70,6 +70,14 @@ export const Outcome = {
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
+/** How logs and traces name them. */
+export const OUTCOME_NAME: Readonly<Record<Outcome, string>> = {
+  [Outcome.Delivered]: 'delivered',
+  [Outcome.Stored]: 'stored',
+  [Outcome.Failed]: 'failed',
+  [Outcome.GaveUp]: 'given up',
+};
+
 export class ClientEffect {
   kind: ClientEffectKind = ClientEffectKind.Send;
   readonly packet = new Packet();

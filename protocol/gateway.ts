@@ -19,6 +19,7 @@
  * removed is pulled and deduped later.
  */
 import { assert } from './assert.ts';
+import { copyOf } from './content-slab.ts';
 import { CloseCode, Status } from './errors.ts';
 import {
   Confirmation,
@@ -255,7 +256,7 @@ export class Gateway<Handle = unknown> {
         seq,
         timeMs: nowMs,
         msgType: packet.msgType,
-        content: new Uint8Array(packet.content),
+        content: copyOf(packet.content),
       },
     };
   }

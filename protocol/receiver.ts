@@ -35,7 +35,8 @@ class SenderHistory {
 }
 
 export class Receiver {
-  private readonly histories = new Map<number, SenderHistory>();
+  /** Null until the first message. */
+  private histories: Map<number, SenderHistory> | null = null;
 
   /** msg:N: delivers it unless it is a repeat, and sends ack:R in either case. */
   onMsgN(packet: Packet, out: ClientEffects): void {
@@ -56,7 +57,7 @@ export class Receiver {
 
   /** True when the message was delivered before. */
   has(sender: number, epoch: number, seq: number): boolean {
-    const history = this.histories.get(sender);
+    const history = this.histories?.get(sender);
     if (history === undefined) return false;
     const set = epoch === history.epoch ? history.set : history.older?.get(epoch);
     return set?.has(seq) ?? false;
@@ -64,10 +65,11 @@ export class Receiver {
 
   /** Makes the state of a conversation before its first message, so that no message pays for it. */
   expect(sender: number, epoch: number): SenderHistory {
-    let history = this.histories.get(sender);
+    const histories = (this.histories ??= new Map<number, SenderHistory>());
+    let history = histories.get(sender);
     if (history === undefined) {
       history = new SenderHistory(epoch);
-      this.histories.set(sender, history);
+      histories.set(sender, history);
     }
     return history;
   }

@@ -50,6 +50,7 @@ export interface SenderOptions {
 }
 
 class Waiting {
+  conversation: Conversation | null = null;
   receiver = 0;
   seq = 0;
   msgType = 0;
@@ -150,9 +151,13 @@ function jitterOf(seed: number, attempt: number): number {
 export class Sender {
   readonly epoch: number;
   private readonly inflightMax: number;
-  private readonly timeoutsMs: number[] = [];
-  private readonly conversations = new Map<number, Conversation>();
+  private readonly timers: RetransmitTimers;
+  private readonly jitterSeed: number;
+  /** Null until the first message, as the lists are: a client that never writes pays for neither. */
+  private conversations: Map<number, Conversation> | null = null;
+  /** One per attempt, made when first used, and the wait of each. */
   private readonly lists: AttemptList[] = [];
+  private readonly timeoutsMs: number[] = [];
   private readonly free: Waiting[] = [];
   private inflightCount = 0;
   private connected = false;
@@ -163,11 +168,8 @@ export class Sender {
     assert(timers.maxAttempts >= 1 && timers.firstMs > 0, 'timers are positive');
     this.epoch = options.epoch;
     this.inflightMax = options.inflightMax;
-    for (let attempt = 0; attempt < timers.maxAttempts; attempt++) {
-      const plainMs = Math.min(timers.firstMs * 2 ** attempt, timers.maxMs);
-      this.timeoutsMs.push(plainMs * (1 + timers.jitter * jitterOf(options.jitterSeed, attempt)));
-      this.lists.push(new AttemptList());
-    }
+    this.timers = timers;
+    this.jitterSeed = options.jitterSeed;
   }
 
   /** Messages in the waiting-ack queue. */
@@ -177,7 +179,7 @@ export class Sender {
 
   /** How many messages were submitted to `receiver` so far: its sequences are 1 … this. */
   submittedTo(receiver: number): number {
-    return (this.conversations.get(receiver)?.nextSeq ?? 1) - 1;
+    return (this.conversations?.get(receiver)?.nextSeq ?? 1) - 1;
   }
 
   /**
@@ -225,10 +227,11 @@ export class Sender {
 
   /** Makes the state of a conversation before its first message, so that no message pays for it. */
   expect(receiver: number): Conversation {
-    let conversation = this.conversations.get(receiver);
+    const conversations = (this.conversations ??= new Map<number, Conversation>());
+    let conversation = conversations.get(receiver);
     if (conversation === undefined) {
       conversation = new Conversation();
-      this.conversations.set(receiver, conversation);
+      conversations.set(receiver, conversation);
     }
     return conversation;
   }
@@ -317,6 +320,7 @@ export class Sender {
   ): Waiting {
     const conversation = this.expect(receiver);
     const entry = this.free.pop() ?? new Waiting();
+    entry.conversation = conversation;
     entry.receiver = receiver;
     entry.seq = conversation.nextSeq++;
     entry.msgType = msgType;
@@ -333,11 +337,11 @@ export class Sender {
 
   private find(packet: Packet): Waiting | undefined {
     if (packet.epoch !== this.epoch) return undefined;
-    return this.conversations.get(packet.uid)?.find(packet.seq);
+    return this.conversations?.get(packet.uid)?.find(packet.seq);
   }
 
   private retransmit(entry: Waiting, nowMs: number, out: ClientEffects): void {
-    if (entry.attempts >= this.timeoutsMs.length) {
+    if (entry.attempts >= this.timers.maxAttempts) {
       this.settle(entry, Outcome.GaveUp, Status.Ok, nowMs, out);
       return;
     }
@@ -361,8 +365,18 @@ export class Sender {
       entry.attempts++;
       entry.transmissions++;
     }
-    entry.deadlineMs = nowMs + (this.timeoutsMs[Math.max(entry.attempts - 1, 0)] as number);
-    this.listOf(entry).append(entry);
+    const attempt = Math.max(entry.attempts - 1, 0);
+    if (attempt >= this.lists.length) this.makeList(attempt);
+    entry.deadlineMs = nowMs + (this.timeoutsMs[attempt] as number);
+    (this.lists[attempt] as AttemptList).append(entry);
+  }
+
+  /** The list of an attempt, and how long one waits there. Attempts come one after the other. */
+  private makeList(attempt: number): void {
+    const { firstMs, maxMs, jitter } = this.timers;
+    const plainMs = Math.min(firstMs * 2 ** attempt, maxMs);
+    this.timeoutsMs.push(plainMs * (1 + jitter * jitterOf(this.jitterSeed, attempt)));
+    this.lists.push(new AttemptList());
   }
 
   private listOf(entry: Waiting): AttemptList {
@@ -378,7 +392,7 @@ export class Sender {
   ): void {
     assert(nowMs >= entry.submittedAtMs, 'time does not go back');
     this.listOf(entry).remove(entry);
-    (this.conversations.get(entry.receiver) as Conversation).remove(entry.seq);
+    (entry.conversation as Conversation).remove(entry.seq);
     this.inflightCount--;
     const effect = this.tell(ClientEffectKind.Settled, entry, out);
     effect.outcome = outcome;

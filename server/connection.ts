@@ -5,7 +5,7 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { CloseCode, CLOSE_INFO, type Kind, type Packet, type Session } from '../protocol/index.ts';
 import type { Counters } from './counters.ts';
-import type { Outbox, OutgoingQueue, Slot } from './outbox.ts';
+import type { Outbox, OutgoingQueue } from './outbox.ts';
 
 /** Where the gateway's packets for a session go: a WebSocket or an HTTP answer. */
 export interface Peer {
@@ -33,8 +33,10 @@ export interface SocketData {
 export class Connection implements Peer, OutgoingQueue {
   readonly uid: number;
   readonly expiresAtMs: number;
-  readonly waiting: Slot[] = [];
+  waitingCount = 0;
   waitingBytes = 0;
+  firstAt = 0;
+  lastAt = 0;
   session: UserSession | null = null;
   private ws: WebSocket<SocketData> | null = null;
   private closeCode: CloseCode | 0 = 0;
@@ -75,7 +77,7 @@ export class Connection implements Peer, OutgoingQueue {
   close(code: CloseCode): void {
     if (this.ws === null || this.closeCode !== 0) return;
     this.closeCode = code;
-    if (this.waiting.length === 0) this.end();
+    if (this.waitingCount === 0) this.end();
   }
 
   onDropped(kind: Kind): void {
@@ -95,7 +97,7 @@ export class Connection implements Peer, OutgoingQueue {
   onClosed(code: number): void {
     const { counters, outbox } = this.context;
     countClose(counters, this.closeCode === 0 ? code : this.closeCode);
-    counters.droppedClosed += this.waiting.length;
+    counters.droppedClosed += this.waitingCount;
     this.ws = null;
     outbox.discard(this);
     this.context.onGone(this);

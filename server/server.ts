@@ -143,6 +143,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     isApplying = false;
   };
 
+  let nowMs = 0;
+  /** The wall clock, read once per turn of the loop rather than once per packet. */
+  const turnMs = (): number => {
+    if (!outbox.isWaiting) nowMs = Date.now();
+    return nowMs;
+  };
+
   const onMessage = (connection: Connection, message: ArrayBuffer, isBinary: boolean): void => {
     const session = connection.session;
     if (session === null || !session.open) return;
@@ -161,7 +168,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       if (packet.kind === Kind.MsgR && packet.flags === MSG_FLAG_RETRANSMISSION) {
         counters.retransmissionsReceived++;
       }
-      gateway.onPacket(session, packet, Date.now(), effects);
+      gateway.onPacket(session, packet, turnMs(), effects);
     }
     applyAll();
   };

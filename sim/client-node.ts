@@ -18,7 +18,8 @@ import {
   decode,
   DecodeResult,
   never,
-  Outcome,
+  type Outcome,
+  OUTCOME_NAME,
   Packet,
 } from '../protocol/index.ts';
 import type { MessageRecord } from './checker.ts';
@@ -232,7 +233,7 @@ export class ClientNode {
         case ClientEffectKind.Settled: {
           const record = world.message(effect.tag);
           world.trace.tell(world.clock.nowMs, { messages: [record.name] }, () => {
-            return `${this.uid} settles ${record.name}: ${outcomeName(effect.outcome)}`;
+            return `${this.uid} settles ${record.name}: ${OUTCOME_NAME[effect.outcome]}`;
           });
           world.checker.onSettled(record, effect.outcome);
           this.append({ what: 'settle', record, outcome: effect.outcome });
@@ -371,18 +372,5 @@ export class ClientNode {
   private tell(what: string): void {
     const { trace, clock } = this.world;
     trace.tell(clock.nowMs, { users: [this.uid] }, () => `${this.uid} ${what}`);
-  }
-}
-
-function outcomeName(outcome: Outcome): string {
-  switch (outcome) {
-    case Outcome.Delivered:
-      return 'delivered';
-    case Outcome.Stored:
-      return 'stored';
-    case Outcome.Failed:
-      return 'failed';
-    default:
-      return 'given up';
   }
 }

@@ -176,9 +176,11 @@ async function runExhaustive(options: SimOptions): Promise<ExitCode> {
     quick: options.quick,
     onWorld: (lines) => lines.forEach(print),
   });
+  if (signal.aborted) print('interrupted: not every world was searched');
   for (const { policy, worlds, states, transitions, unsound } of searched) {
+    const every = signal.aborted ? '' : 'every one of ';
     print(
-      `${policy}: ${worlds} worlds, every one of ${count(states)} states visited by ${count(transitions)} transitions; ${unsound} worlds broke a rule`,
+      `${policy}: ${counted(worlds, 'world')}, ${every}${counted(states, 'state')} visited by ${counted(transitions, 'transition')}; ${counted(unsound, 'world')} broke a rule`,
     );
   }
   print(`${((performance.now() - startMs) / 1000).toFixed(1)} s`);
@@ -190,19 +192,24 @@ function printReport(report: FleetReport, seconds: number): void {
   const { seeds, messages, events, virtualMs, absorbed, crashes, struck, failed, hash } = report;
   const hours = (virtualMs / 3_600_000).toFixed(1);
   print(
-    `${count(seeds)} seeds, each run twice: ${count(messages)} messages, ${count(events)} events, ${hours} h of virtual time in ${seconds.toFixed(1)} s`,
+    `${counted(seeds, 'seed')}, each run twice: ${counted(messages, 'message')}, ${counted(events, 'event')}, ${hours} h of virtual time in ${seconds.toFixed(1)} s`,
   );
   const listed = (counts: ReadonlyMap<string, number>): string[] =>
     [...counts].sort().map(([what, times]) => `${count(times)} × ${what}`);
   const [faults, planned] = [listed(struck), listed(report.planned)];
   print(
-    `faults by chance: ${faults.join(', ')}; planned: ${planned.join(', ')}; ${count(crashes)} crashes in all; ${count(absorbed)} repeats absorbed`,
+    `faults by chance: ${faults.join(', ')}; planned: ${planned.join(', ')}; ${counted(crashes, 'crash', 'crashes')} in all; ${counted(absorbed, 'repeat')} absorbed`,
   );
-  print(`${count(failed.length)} seeds broke a promise; hash of all traces ${hash}`);
+  print(`${counted(failed.length, 'seed')} broke a promise; hash of all traces ${hash}`);
 }
 
 function count(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+/** `1 seed`, `2 seeds`. */
+function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
 }
 
 function runOne(seed: number, options: SimOptions): ExitCode {
@@ -214,7 +221,7 @@ function runOne(seed: number, options: SimOptions): ExitCode {
   if (options.trace) for (const line of outcome.lines) print(formatLine(line));
   const same = outcome.hash === again.hash ? 'the same again' : `again ${again.hash}: NOT THE SAME`;
   print(
-    `${outcome.messages.length} messages, ${count(outcome.events)} events, trace ${outcome.hash} (${same})`,
+    `${counted(outcome.messages.length, 'message')}, ${counted(outcome.events, 'event')}, trace ${outcome.hash} (${same})`,
   );
   if (outcome.violations.length === 0 && outcome.hash === again.hash) {
     print('every promise kept');
@@ -231,7 +238,9 @@ function printShrunk(failing: RunOutcome): void {
   const { plan, outcome, needed, runs } = shrink(failing);
   const [violation] = outcome.violations;
   if (violation === undefined) return;
-  print(`\nshrunk in ${runs} runs to ${needed} steps and faults:`);
+  print(
+    `\nshrunk in ${counted(runs, 'run')} to ${counted(needed, 'step or fault', 'steps and faults')}:`,
+  );
   for (const step of plan.steps) {
     const { atMs, do: what, ...rest } = step;
     print(`  ${String(atMs).padStart(6)} ms  ${what} ${JSON.stringify(rest)}`);

@@ -80,7 +80,7 @@ export function runSeed(seed: number, policy: Policy | null = null): RunOutcome 
 export function describePlan(plan: Plan): string[] {
   const { timers } = plan;
   const lines = [
-    `${plan.policy}, ${plan.servers} server(s), ${plan.users} users, pull ${plan.strategy} by ${plan.pageMessages}`,
+    `${plan.policy}, ${plan.servers} ${plan.servers === 1 ? 'server' : 'servers'}, ${plan.users} users, pull ${plan.strategy} by ${plan.pageMessages}`,
     `retransmission ${timers.firstMs} … ${timers.maxMs} ms, ${timers.maxAttempts} attempts; commit up to ${plan.commitMaxMs} ms, log sync up to ${plan.logSyncMaxMs} ms`,
   ];
   for (const kind of KINDS) {

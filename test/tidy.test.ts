@@ -34,6 +34,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'pure-rand': ['loadgen/random.ts', 'sim/random.ts'],
   'uWebSockets.js': [
     'bench/doctor.ts', // only asks whether its binary loads
+    'bench/echo-server.ts',
     'server/connection.ts',
     'server/http-api.ts',
     'server/server.ts',
@@ -42,8 +43,20 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   zod: ['bench/scenario.ts', 'server/config.ts', 'server/main.ts'],
 };
 
+/** Packages for development that a source may use where they are installed, and do without. */
+const DEV_HOMES: Readonly<Record<string, readonly string[]>> = { ws: ['loadgen/echo-worker.ts'] };
+
 /** Folders of test/ that belong to no room. */
-const MATTERS = ['conformance', 'e2e', 'fuzz', 'mutants', 'power-loss', 'sabotaged', 'support'];
+const MATTERS = [
+  'conformance',
+  'e2e',
+  'fuzz',
+  'micro',
+  'mutants',
+  'power-loss',
+  'sabotaged',
+  'support',
+];
 
 const LINES_MAX = 500;
 const TEST_LINES_MAX = 800;
@@ -130,10 +143,16 @@ test('each package is known only in its homes', () => {
       found.set(name, (found.get(name) ?? new Set()).add(file));
     }
   }
+  const homes = { ...HOMES, ...DEV_HOMES };
   for (const [name, files] of found) {
-    assert.equal([...files].sort(), [...(HOMES[name] ?? [])].sort(), `homes of ${name}`);
+    assert.equal([...files].sort(), [...(homes[name] ?? [])].sort(), `homes of ${name}`);
   }
-  assert.equal([...found.keys()].sort(), Object.keys(HOMES).sort());
+  assert.equal([...found.keys()].sort(), Object.keys(homes).sort());
+  for (const file of Object.values(DEV_HOMES).flat()) {
+    const code = codeOf(read(file), 'code and strings');
+    const bare = code.replace(/import type [^;]*;/g, '');
+    assert.not.match(bare, /\bfrom 'ws'/, `${file} must start without it`);
+  }
 });
 
 test('every dependency of the package has a home, and nothing else does', () => {

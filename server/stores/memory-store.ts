@@ -56,7 +56,9 @@ class MemoryStore implements Store {
     const { sender, epoch, seq } = row;
     const position = nextPosition(this.lastPosition, this.now());
     this.lastPosition = position;
-    this.index.addCommitted(inbox, { sender, epoch, seq, position, contentBytes }, row);
+    // A copy: contents of one moment share memory, and here a row may outlive all its neighbours.
+    const held = { ...row, content: row.content.slice() };
+    this.index.addCommitted(inbox, { sender, epoch, seq, position, contentBytes }, held);
     done(Status.Ok);
   }
 

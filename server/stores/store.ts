@@ -17,7 +17,10 @@
  */
 import type { Order, Row, SenderCount, Status } from '../../protocol/index.ts';
 
-/** A message to store. `content` is kept by the store: the caller must not change it. */
+/**
+ * A message to store. `content` does not change, but it may share memory with others: who keeps it
+ * for long copies it.
+ */
 export interface NewRow {
   readonly receiver: number;
   readonly sender: number;

@@ -3,38 +3,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GateInput, gateReason, judgeGates } from '../../bench/gates.ts';
 import type { Gate } from '../../bench/result.ts';
-
-/** 10 s at 1,000 messages per second with 5 ms each: five in flight. */
-const GOOD: GateInput = {
-  judged: 'latency',
-  mode: 'open',
-  arrivals: 'poisson',
-  sendLagUsP99: 200,
-  deliverUsP99: 4000,
-  due: 10_000,
-  sent: 10_000,
-  busyMean: 0.3,
-  loopDelayP99Us: 1000,
-  gcShare: 0.005,
-  gaps: { count: 100_000, coefficientOfVariation: 1.01 },
-  inflightFirst: 5,
-  inflightLast: 5,
-  socketsAsked: 100,
-  socketsOpen: 100,
-  windowUs: 10_000_000,
-  settledInside: 10_000,
-  settledMeanUs: 5000,
-  inflightAreaUs: 5 * 10_000_000,
-};
+import { GOOD_GATE_INPUT } from '../support/gate-input.ts';
 
 function failed(facts: Partial<GateInput>): string[] {
-  return judgeGates({ ...GOOD, ...facts })
+  return judgeGates({ ...GOOD_GATE_INPUT, ...facts })
     .filter(({ ok }) => !ok)
     .map(({ id }) => id);
 }
 
 function ids(facts: Partial<GateInput>): string[] {
-  return judgeGates({ ...GOOD, ...facts }).map(({ id }) => id);
+  return judgeGates({ ...GOOD_GATE_INPUT, ...facts }).map(({ id }) => id);
 }
 
 test('a good run passes every gate', () => {
@@ -128,7 +106,7 @@ test('closed loops, traces and experiments must only have their sockets', () => 
 
 test('a failed gate says in words what was wrong', () => {
   const reason = (facts: Partial<GateInput>): string =>
-    gateReason(judgeGates({ ...GOOD, ...facts }).find(({ ok }) => !ok) as Gate);
+    gateReason(judgeGates({ ...GOOD_GATE_INPUT, ...facts }).find(({ ok }) => !ok) as Gate);
   assert.is(reason({ busyMean: 0.987 }), 'the generator was the bottleneck: loop busy 99 %');
   assert.is(
     reason({ sendLagUsP99: 2500 }),

@@ -41,7 +41,7 @@ test('fills in the defaults of a load', () => {
     kind: 'load',
     name: 'tiny',
     description: '',
-    server: { policy: 'relay', store: 'lmdb', settings: {} },
+    server: { policy: 'relay', store: 'lmdb', processes: null, settings: {} },
     thresholds: [],
     payloadBytes: 128,
     retransmit: { firstMs: 1000, maxMs: 2000, maxAttempts: 12, jitter: 0.1 },

@@ -1,7 +1,9 @@
 /** The report for people: columns that align, colours only where they are wanted. */
+import { stripVTControlCharacters } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { columns, renderResult } from '../../bench/table.ts';
+import { columns } from '../../bench/columns.ts';
+import { renderResult } from '../../bench/table.ts';
 import { ledgerOf } from '../support/books.ts';
 import type { ScenarioResult } from '../../bench/result.ts';
 import { resultOf, scenarioResult } from '../support/result.ts';
@@ -86,18 +88,26 @@ test('FORCE_COLOR paints, NO_COLOR does not, and the text is the same', () => {
   assert.ok(painted.includes(ESCAPE));
   const text = plain(result);
   assert.not(text.includes(ESCAPE));
-  // oxlint-disable-next-line no-control-regex
-  assert.is(painted.replace(/\u001b\[\d+m/g, ''), text);
+  assert.is(stripVTControlCharacters(painted), text);
   withEnvironment({ FORCE_COLOR: '0', NO_COLOR: '1' }, () => {
     assert.not(renderResult(result).includes(ESCAPE));
   });
+});
+
+test('counts one thing in the singular', () => {
+  const { load } = scenarioResult();
+  const one = { load: { ...load, clients: 1, sent: 1 }, ledger: ledgerOf({ attempted: 1 }) };
+  assert.match(plain(resultOf([scenarioResult(one)])), '1 client, 1 message)');
+  assert.match(plain(resultOf([scenarioResult(one)])), 'PASS: 1 scenario, 1 message, ');
+  const two = plain(resultOf([scenarioResult(), scenarioResult()]));
+  assert.match(two, 'PASS: 2 scenarios, 2,000 messages, ');
 });
 
 test('says what a run without loss proves', () => {
   const text = plain(resultOf([scenarioResult()]));
   assert.match(
     text,
-    'PASS: 1 scenarios, 1,000 messages, 0 lost (loss below 3.0e-3 at 95 %; would have caught a loss of 1 in 10,000 with 9.51 %), 12 s, seed 42',
+    'PASS: 1 scenario, 1,000 messages, 0 lost (loss below 3.0e-3 at 95 %; would have caught a loss of 1 in 10,000 with 9.51 %), 12 s, seed 42',
   );
 });
 
@@ -130,7 +140,7 @@ test('shows what is wrong: reasons, examples, and the figures that must be zero'
   assert.match(text, '    lost 1->2 epoch 1 seq 5..6');
   assert.match(text, 'lost 2, falseConfirm 0, duplicated 0');
   assert.match(text, 'threshold  confirm.p99<1ms: no value, FAILED');
-  assert.match(text, 'FAIL: interrupted: 1 scenarios, 1,000 messages, 2 lost, 12 s');
+  assert.match(text, 'FAIL: interrupted: 1 scenario, 1,000 messages, 2 lost, 12 s');
 });
 
 test('keeps examples to itself when nothing is wrong', () => {

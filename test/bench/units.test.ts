@@ -90,7 +90,7 @@ test('writes bytes as B, KiB or MiB', () => {
     [1536, '1.50 KiB'],
     [2 ** 20, '1.00 MiB'],
     [150 * 2 ** 20, '150 MiB'],
-    [3000 * 2 ** 20, '3,000 MiB'],
+    [3000 * 2 ** 20, '2.93 GiB'],
   ];
   for (const [bytes, text] of cases) assert.is(formatBytes(bytes), text);
 });

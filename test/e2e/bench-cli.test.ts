@@ -225,7 +225,7 @@ test('a tiny run passes, and its result file has every key of schema 1', async (
   }
 
   assert.match(stdout, /^tiny {2}pass /m);
-  assert.match(stdout, /^PASS: 1 scenarios, [\d,]+ messages, 0 lost .* seed 42$/m);
+  assert.match(stdout, /^PASS: 1 scenario, [\d,]+ messages, 0 lost .* seed 42$/m);
   assert.not.match(stdout, '\u001b[');
   assert.match(stderr, 'tiny: started');
   assert.match(stderr, `result: ${json}`);
@@ -394,7 +394,7 @@ onLinux('Ctrl-C stops the load, reports what was run, exits 130 and leaves nothi
   assert.match(scenario.reasons.join(), 'interrupted');
   assert.ok(scenario.ledger.attempted > 20);
   for (const figure of MUST_BE_ZERO) assert.is(scenario.ledger[figure], 0, figure);
-  assert.match(stdout, /^UNKNOWN: interrupted: 1 scenarios/m);
+  assert.match(stdout, /^UNKNOWN: interrupted: 1 scenario,/m);
   assert.ok(isGone(server.pid), 'the server is gone');
   assert.ok(await isReleased(server.port), 'its port is free');
 });

@@ -140,7 +140,7 @@ test('--list names the eight scenarios, and apart from them the extra ones', asy
   const eight =
     'online-steady online-saturation lossy offline-cost offline-crash reconnect-storm http-pull trace';
   assert.equal(namesOf(suite as string), eight.split(' '));
-  assert.equal(namesOf(extra as string), ['chaos', 'chaos-durable']);
+  assert.equal(namesOf(extra as string), ['chaos', 'chaos-durable', 'ceiling']);
 });
 
 test('--help lists the flags on stdout', async () => {

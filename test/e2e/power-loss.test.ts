@@ -16,7 +16,7 @@ import type { FaultReport } from '../power-loss/fault-runner.ts';
 import { digestOf, InboxBook, OFFLINE, ONLINE as B } from '../power-loss/inbox-book.ts';
 import { auditImages, layOut, runRound } from '../power-loss/round.ts';
 import { RUNTIME, Victim } from '../power-loss/victim.ts';
-import { Random } from '../support/random.ts';
+import { Random } from '../../sim/random.ts';
 import { msgR, STATUS } from '../support/stranger.ts';
 
 const A = 1001;

@@ -8,7 +8,7 @@
  * Bounds: corpus inputs and bytes, crashes kept, the bytes of an input, and the time; a run that
  * takes longer than HANG_MS in one turn of the event loop is ended by the watchdog.
  */
-import { Random } from '../support/random.ts';
+import { Random } from '../../sim/random.ts';
 import { readCorpus, writeCorpus, writeCrash } from './corpus.ts';
 import { CoverageMap, type CoverageSource, type Reached } from './coverage.ts';
 import { pick } from './mutate.ts';

@@ -4,7 +4,7 @@
  * All randomness is the caller's, so a seed names a run (of a target that answers at once; sockets
  * bring their own timing).
  */
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../sim/random.ts';
 import { encodeSteps, parseSteps, type Step, STEPS_MAX } from './steps.ts';
 
 /** Values at which lengths, counts and ids go wrong. */

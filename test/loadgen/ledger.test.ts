@@ -205,4 +205,31 @@ test('needs memory for gaps, not for messages', () => {
   assert.equal(books.received[0]!.delivered, [1, 99_999, 100_001, 200_000]);
 });
 
+test('a blank book is left out, one that saw anything at all is not', () => {
+  const touches: ((sent: SentBook, received: ReceivedBook) => void)[] = [
+    (sent) => (sent.attempted = 1),
+    (sent) => sent.accepted.add(1),
+    (sent) => sent.settle('confirmed', 1),
+    (sent) => sent.settle('stored', 1),
+    (sent) => sent.settle('failed', 1),
+    (sent) => sent.settle('gaveUp', 1),
+    (sent) => sent.onIdleAckN(1),
+    (_, received) => received.onWire(1),
+    (_, received) => received.onDelivered(1),
+    (_, received) => received.mark('corrupt', 'seq 1'),
+    (_, received) => received.mark('misrouted', 'seq 1'),
+    (_, received) => received.note('stuck', 'still counted'),
+  ];
+  for (const touch of touches) {
+    const sent = new SentBook(1);
+    const received = new ReceivedBook(1);
+    const books = emptyBooks();
+    closeShelves(7, new Map([[8, sent]]), new Map([[8, received]]), books);
+    assert.is(books.sent.length + books.received.length, 0);
+    touch(sent, received);
+    closeShelves(7, new Map([[8, sent]]), new Map([[8, received]]), books);
+    assert.is(books.sent.length + books.received.length, 1, String(touch));
+  }
+});
+
 test.run();

@@ -13,7 +13,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WebSocketServer } from 'ws';
-import { parseEndpoint, SocketHub } from '../../loadgen/socket.ts';
+import { parseEndpoint } from '../../loadgen/endpoint.ts';
+import { SocketHub } from '../../loadgen/socket.ts';
 import {
   connectTo,
   echo,

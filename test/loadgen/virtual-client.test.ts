@@ -4,7 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { auditBooks } from '../../loadgen/audit.ts';
 import { bookOf, closeShelves, emptyBooks, SentBook } from '../../loadgen/ledger.ts';
-import { parseEndpoint, SocketHub } from '../../loadgen/socket.ts';
+import { parseEndpoint } from '../../loadgen/endpoint.ts';
+import { SocketHub } from '../../loadgen/socket.ts';
 import type { Swarm } from '../../loadgen/swarm.ts';
 import { TimingWheel } from '../../loadgen/timing-wheel.ts';
 import { VirtualClient } from '../../loadgen/virtual-client.ts';
@@ -125,7 +126,7 @@ test('connects anew when a server takes the connection and never answers', async
     config: { epoch: EPOCH, reconnect: { firstMs: 50, maxMs: 1000 } },
     effects: createClientEffects(),
     hub: new SocketHub(),
-    endpoint: parseEndpoint(`ws://127.0.0.1:${port}`, { isInsecure: false }),
+    endpointOf: () => parseEndpoint(`ws://127.0.0.1:${port}`, { isInsecure: false }),
     tokenOf: () => 'token',
     socketLimits: { frameMaxBytes: 1000, unsentMaxBytes: 1000 },
     wheel: new TimingWheel(nowMs),

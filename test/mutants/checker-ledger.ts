@@ -116,8 +116,9 @@ const OUTCOMES: Readonly<Record<Settlement, Outcome>> = {
 /** A user as far as the ledger sees one. */
 interface Ledgered {
   readonly uid: number;
-  readonly sent: Map<number, unknown>;
-  readonly received: Map<number, unknown>;
+  readonly sent: Map<number, ledgerModule.SentBook>;
+  readonly received: Map<number, ledgerModule.ReceivedBook>;
+  closeBooks(books: ledgerModule.Books): void;
   readonly machine: { readonly puller: { readonly interactions: number } };
 }
 
@@ -129,7 +130,11 @@ export function keepBooks(modules: LedgerModules, history: History): swarmModule
     const clients = new Map<number, Ledgered>();
     for (const uid of users) {
       const machine = { puller: { interactions: 0 } };
-      clients.set(uid, { uid, sent: new Map(), received: new Map(), machine });
+      const sent = new Map<number, ledgerModule.SentBook>();
+      const received = new Map<number, ledgerModule.ReceivedBook>();
+      const closeBooks = (books: ledgerModule.Books): void =>
+        modules.ledger.closeShelves(uid, sent, received, books);
+      clients.set(uid, { uid, sent, received, closeBooks, machine });
     }
     const swarm = swarmOf(modules, [...clients.values()]);
     for (const happening of history.happenings) {
@@ -155,7 +160,7 @@ function swarmOf({ swarm, payload }: LedgerModules, clients: readonly Ledgered[]
   const latencies = Object.fromEntries(LATENCIES.map((name) => [name, { state: () => null }]));
   return Object.assign(Object.create(swarm.Swarm.prototype) as SwarmFace, {
     clients,
-    config: { load: { mode: 'none' } },
+    config: { load: { mode: 'none' }, isBlind: false },
     counters: { pagedDelivered: 0, pagedRepeats: 0 },
     hub: { bytesSent: 0, bytesReceived: 0 },
     meter: { health: () => null },
@@ -172,7 +177,8 @@ function swarmOf({ swarm, payload }: LedgerModules, clients: readonly Ledgered[]
     workload: {
       gaps: { gaps: 0, coefficientOfVariation: 1 },
       isRunning: false,
-      payloads: { at: nothing, give: nothing, unresolved: () => 0 },
+      onSettled: nothing,
+      payloads: { at: () => ({ book: null }), give: nothing, unresolved: () => 0 },
     },
   });
 }
@@ -189,8 +195,7 @@ function tell(
   const { ledger } = modules;
   const { sender, receiver, epoch, seq } = happening;
   const sentBook = (): ledgerModule.SentBook => {
-    const shelf = client.sent as ledgerModule.BookShelf<ledgerModule.SentBook>;
-    return ledger.bookOf(shelf, receiver, epoch, (made) => new ledger.SentBook(made));
+    return ledger.bookOf(client.sent, receiver, epoch, (made) => new ledger.SentBook(made));
   };
   effect.uid = receiver;
   effect.epoch = epoch;

@@ -5,7 +5,9 @@
  * ledger that is blind in one eye, or a judge that lets one thing pass, must differ from the truth
  * on some random history; the untouched code must not differ on any (`CHECKER_CONTROLS`).
  */
+import type * as combineModule from '../../bench/combine.ts';
 import type * as gatesModule from '../../bench/gates.ts';
+import type * as judgeModule from '../../bench/judge.ts';
 import type * as resultModule from '../../bench/result.ts';
 import type * as thresholdsModule from '../../bench/thresholds.ts';
 import { huntLedger, loadLedger } from './checker-ledger.ts';
@@ -17,7 +19,8 @@ import {
   huntVariants,
   huntVerdict,
   huntWorst,
-  type LoadRunModule,
+  type Combine,
+  type Judge,
   OPENED,
 } from './checker-verdict.ts';
 import type { Mutant } from './mutant.ts';
@@ -36,13 +39,14 @@ const HUNTS = {
   },
   verdict: async (edits: readonly Edit[]): Promise<Hunt> => {
     const edition = new Edition(edits, OPENED);
-    const run = await edition.load<LoadRunModule>('bench/load-run.ts');
+    const { judge } = await edition.load<typeof judgeModule>('bench/judge.ts');
     const ledgers = await loadLedger(edition);
-    return (seed) => huntVerdict(run, ledgers, seed);
+    return (seed) => huntVerdict(judge as unknown as Judge, ledgers, seed);
   },
   variants: async (edits: readonly Edit[]): Promise<Hunt> => {
-    const run = await new Edition(edits, OPENED).load<LoadRunModule>('bench/load-run.ts');
-    return (seed) => huntVariants(run, seed);
+    const edition = new Edition(edits, OPENED);
+    const { combine } = await edition.load<typeof combineModule>('bench/combine.ts');
+    return (seed) => huntVariants(combine as unknown as Combine, seed);
   },
   worst: async (edits: readonly Edit[]): Promise<Hunt> => {
     const edition = new Edition(edits);
@@ -76,7 +80,7 @@ const IN_SWARM = { hunt: 'ledger', file: 'loadgen/swarm.ts' } as const;
 const IN_PAYLOAD = { hunt: 'ledger', file: 'loadgen/payload.ts' } as const;
 const IN_QUIESCE = { hunt: 'quiescence', file: 'bench/rig.ts' } as const;
 const IN_RIG = { hunt: 'verdict', file: 'bench/rig.ts' } as const;
-const IN_RUN = { hunt: 'verdict', file: 'bench/load-run.ts' } as const;
+const IN_JUDGE = { hunt: 'verdict', file: 'bench/judge.ts' } as const;
 const IN_GATES = { hunt: 'gates', file: 'bench/gates.ts' } as const;
 const IN_THRESHOLDS = { hunt: 'thresholds', file: 'bench/thresholds.ts' } as const;
 
@@ -181,13 +185,13 @@ const LEDGER_ROWS: readonly Row[] = [
   {
     ...IN_SWARM,
     name: 'swarm leaves the last user out of its report',
-    find: 'for (const client of this.clients) {\n      closeShelves',
-    replace: 'for (const client of this.clients.slice(0, -1)) {\n      closeShelves',
+    find: 'for (const client of this.clients) {\n      client.closeBooks',
+    replace: 'for (const client of this.clients.slice(0, -1)) {\n      client.closeBooks',
   },
   {
     ...IN_PAYLOAD,
     name: 'payload check is not compared',
-    find: 'if (view.getUint32(0, true) !== checkOf(view, 0, content.length)) return false;',
+    find: 'if (view.getUint32(at, true) !== checkOf(view, at, content.length)) return false;',
     replace: '',
   },
   {
@@ -349,37 +353,37 @@ const CHECKER_ROWS: readonly Row[] = [
     replace: 'if (quiescence.reached) {\n    const { ledger }',
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'a run that was not quiescent passes',
     find: "verdict === 'pass' && !input.quiescence.reached",
     replace: "verdict === 'pass' && input.context.signal.aborted",
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'an interrupted run passes',
     find: "if (verdict === 'pass') verdict = 'unknown';\n  }\n  const failedGates",
     replace: '}\n  const failedGates',
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'unknown beats fail',
     find: "verdict === 'pass' && !input.quiescence.reached",
     replace: '!input.quiescence.reached',
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'a failed gate beats a failed audit',
     find: "if (verdict === 'pass') verdict = 'invalid';",
     replace: "verdict = 'invalid';",
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'a failed gate is only remarked',
     find: "if (verdict === 'pass') verdict = 'invalid';",
     replace: '',
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'a run in which nothing was accepted passes',
     find: 'const unproven = proofReason(audit.ledger);',
     replace: 'const unproven = proofReason({ ...audit.ledger, accepted: audit.ledger.attempted });',
@@ -391,21 +395,21 @@ const CHECKER_ROWS: readonly Row[] = [
     replace: 'if (accepted > 0) return null;',
   },
   {
-    ...IN_RUN,
+    ...IN_JUDGE,
     name: 'zero lost of nothing accepted proves something',
     find: '...detectionPower(input.quiescence.reached ? audit.ledger.accepted : 0),',
     replace: '...detectionPower(input.quiescence.reached ? audit.ledger.attempted : 0),',
   },
   {
     hunt: 'variants',
-    file: 'bench/load-run.ts',
+    file: 'bench/combine.ts',
     name: 'only the last variant is judged',
-    find: 'order.indexOf(b.verdict) > order.indexOf(a.verdict) ? b : a,',
-    replace: 'order.indexOf(b.verdict) >= 0 ? b : a,',
+    find: 'worstVerdict(results.map(({ verdict }) => verdict)),',
+    replace: '(results.at(-1) as ScenarioResult).verdict,',
   },
   {
     hunt: 'variants',
-    file: 'bench/load-run.ts',
+    file: 'bench/combine.ts',
     name: 'the ledger of a variant is left out of the sum',
     find: 'if (index === 0) continue;',
     replace: 'if (index <= 1) continue;',

@@ -10,6 +10,7 @@ import type { Ledger, SwarmReport } from '../../loadgen/index.ts';
 import { LATENCIES, Recorder } from '../../loadgen/index.ts';
 import { Kind } from '../../protocol/index.ts';
 import { ledgerOf } from '../support/books.ts';
+import { GOOD_GATE_INPUT } from '../support/gate-input.ts';
 import type { Random } from '../support/random.ts';
 import { scenarioResult } from '../support/result.ts';
 import { historyOf, truthOf } from './checker-histories.ts';
@@ -17,11 +18,9 @@ import { keepBooks, type LedgerModules } from './checker-ledger.ts';
 import { randomOf } from './checker-seed.ts';
 import type { Rewrites } from './checker-source.ts';
 
-/** What bench/load-run.ts keeps to itself. */
-export interface LoadRunModule {
-  judge(input: Record<string, unknown>): ScenarioResult;
-  combine(scenario: unknown, results: ScenarioResult[]): ScenarioResult;
-}
+/** Of bench/judge.ts and bench/combine.ts, given only what they look at. */
+export type Judge = (input: Record<string, unknown>) => ScenarioResult;
+export type Combine = (scenario: unknown, results: ScenarioResult[]) => ScenarioResult;
 
 /** Merging histograms is most of the time of a judgement and none of its matter here. */
 export const OPENED: Rewrites = {
@@ -29,7 +28,6 @@ export const OPENED: Rewrites = {
     source
       .replace('recorder.add(report.latencies[name]);', 'void report;')
       .replace('recorder.summary()', 'undefined as never'),
-  'bench/load-run.ts': (source) => `${source}\nexport { combine, judge };\n`,
 };
 
 /** The figures that docs/MEASUREMENT.md bounds by 0, and those that no waiting can mend. */
@@ -53,11 +51,7 @@ const SCENARIO = parseScenario(
 );
 
 /** Judges the history of `seed` as the run that it was, and compares verdict, reasons and figures. */
-export function huntVerdict(
-  { judge }: LoadRunModule,
-  ledgers: LedgerModules,
-  seed: number,
-): string | null {
+export function huntVerdict(judge: Judge, ledgers: LedgerModules, seed: number): string | null {
   const random = randomOf(seed);
   const drawn = historyOf(seed);
   // Now and then a run in which nothing was sent, or in which the server answered nothing or no.
@@ -184,7 +178,7 @@ function reportOf(report: SwarmReport, isFirst: boolean, msgR: number): SwarmRep
 const VERDICTS: readonly Verdict[] = ['pass', 'invalid', 'unknown', 'fail'];
 
 /** Sums random variants and compares verdict, figures and what they prove. */
-export function huntVariants({ combine }: LoadRunModule, seed: number): string | null {
+export function huntVariants(combine: Combine, seed: number): string | null {
   const random = randomOf(seed);
   const variants = Array.from({ length: random.int(2, 4) }, (_, i) => {
     const ledger = ledgerOf({});
@@ -222,32 +216,9 @@ export function huntWorst(
   return worstVerdict(drawn) === (expected ?? 'pass') ? null : 'verdict: the worst of a run';
 }
 
-/** A run beyond doubt: 10 s at 1,000 messages per second with 5 ms each. */
-const GOOD: GateInput = {
-  judged: 'latency',
-  mode: 'open',
-  arrivals: 'poisson',
-  sendLagUsP99: 200,
-  deliverUsP99: 4000,
-  due: 10_000,
-  sent: 10_000,
-  busyMean: 0.3,
-  loopDelayP99Us: 1000,
-  gcShare: 0.005,
-  gaps: { count: 100_000, coefficientOfVariation: 1.01 },
-  inflightFirst: 5,
-  inflightLast: 5,
-  socketsAsked: 100,
-  socketsOpen: 100,
-  windowUs: 10_000_000,
-  settledInside: 10_000,
-  settledMeanUs: 5000,
-  inflightAreaUs: 5 * 10_000_000,
-};
-
 /** Breaks some of the gates' conditions by a little, on either side of the limit. */
 function drawGates(random: Random): { input: GateInput; failing: Set<string> } {
-  const input: { -readonly [Key in keyof GateInput]: GateInput[Key] } = { ...GOOD };
+  const input: { -readonly [Key in keyof GateInput]: GateInput[Key] } = { ...GOOD_GATE_INPUT };
   const failing = new Set<string>();
   const draw = (id: string, apply: (isBroken: boolean) => void): void => {
     if (!random.chance(0.25)) return;

@@ -1,10 +1,9 @@
 /**
- * `npm run mutants [-- FILTER]`: hunts every planted bug, or those whose name or part fits FILTER, and prints which check caught it and how
- * many seeds it took, as the table of docs/RELIABILITY.md. Exit 1 when one survives.
+ * `npm run mutants [-- FILTER]`: hunts every planted bug, or those whose name or part fits FILTER, and
+ * prints which check caught it and how many seeds it took, as the table of docs/RELIABILITY.md. Exit 1
+ * when one survives.
  */
-import { CHECKER_MUTANTS } from './checker-mutants.ts';
 import { hunt, SEEDS_MAX, tableOf } from './hunt.ts';
-import { loadProtocolMutants } from './protocol-mutants.ts';
 
 const filter = process.argv[2] ?? '';
 if (filter === '--help' || filter === '-h') {
@@ -13,6 +12,9 @@ if (filter === '--help' || filter === '-h') {
   );
   process.exit(0);
 }
+// Only now: importing them builds every changed edition of the checker.
+const { CHECKER_MUTANTS } = await import('./checker-mutants.ts');
+const { loadProtocolMutants } = await import('./protocol-mutants.ts');
 const mutants = [...(await loadProtocolMutants()), ...CHECKER_MUTANTS].filter(
   ({ name, part }) => name.includes(filter) || part === filter,
 );

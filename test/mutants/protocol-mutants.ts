@@ -213,8 +213,8 @@ const PLANTED: readonly Planted[] = [
   client(
     'an ack:N for another conversation accepted',
     SENDER,
-    '    return this.conversations.get(packet.uid)?.find(packet.seq);',
-    '    for (const one of this.conversations.values()) {\n      const entry = one.find(packet.seq);\n      if (entry !== undefined) return entry;\n    }\n    return undefined;',
+    '    return this.conversations?.get(packet.uid)?.find(packet.seq);',
+    '    for (const one of this.conversations?.values() ?? []) {\n      const entry = one.find(packet.seq);\n      if (entry !== undefined) return entry;\n    }\n    return undefined;',
   ),
   client(
     'the error to a retransmission taken for the message’s own',

@@ -14,7 +14,7 @@
  * from before it: the kernel takes their pages for clean and writes them no more (Rebello et al.,
  * "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
  */
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../sim/random.ts';
 
 const SECTOR_BYTES = 512;
 const MAGIC = 0x314b5344;

@@ -1,7 +1,8 @@
 /**
  * The power-loss test as a loop: `npm run power-loss -- [--rounds N] [--seed S] [--mutant M]`.
  * A line per round, breaches below it. Exit code 0 when every round passed (with --mutant: when one
- * did not), 1 otherwise, 2 for wrong flags, 3 when the disk shim cannot be built here.
+ * did not), 1 otherwise, 2 for wrong flags, 3 when the disk shim cannot be built here, 130 when it was
+ * interrupted and no round had failed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,7 @@ const HELP = `Power losses and disk faults on the real server: npm run power-los
   --seed S       of the first round (default 1): fixes the faults, not the timing of the server
   --mutant NAME  with a planted bug: ${MUTANTS.join(', ')}
 Exit code 0 = every round passed (with --mutant: one did not), 1 = not so, 2 = wrong flags,
-3 = nothing was tested: it needs Linux and a C compiler.`;
+3 = nothing was tested: it needs Linux and a C compiler, 130 = interrupted, all well so far.`;
 const BREACHES_SHOWN = 3;
 
 function wholeOf(text: string, name: string): number {
@@ -74,15 +75,26 @@ function print(report: RoundReport): void {
 async function main(): Promise<number> {
   const { rounds, seed, mutant } = flags();
   const directory = mkdtempSync(join(tmpdir(), 'ackbench-power-loss-'));
-  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+  const remove = (): void => {
+    // Retried: what is killed at this moment may just be writing there.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+  };
+  process.on('exit', remove);
+  let done = 0;
+  let failed = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      const rounds = done === 1 ? '1 round' : `${done} rounds`;
+      console.error(`power-loss: interrupted after ${rounds}, ${failed} failed`);
+      process.exit(failed > 0 && mutant === undefined ? 1 : 130);
+    });
+  }
   try {
     const shim = buildShim(directory);
     if ('why' in shim) {
       console.error(`power-loss: nothing was tested: ${shim.why}`);
       return 3;
     }
-    let failed = 0;
     for (let i = 0; i < rounds; i++) {
       const report = await runRound({
         seed: seed + i,
@@ -94,6 +106,7 @@ async function main(): Promise<number> {
         throw new Error(`round of seed ${seed + i}: ${(error as Error).message}`, { cause: error });
       });
       print(report);
+      done++;
       if (report.breaches.length > 0) failed++;
     }
     console.log(`rounds: ${rounds}, failed: ${failed}`);
@@ -103,7 +116,7 @@ async function main(): Promise<number> {
     }
     return failed > 0 === (mutant !== undefined) ? 0 : 1;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    remove();
   }
 }
 

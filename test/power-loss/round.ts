@@ -15,13 +15,13 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Random } from '../support/random.ts';
+import { mix, Random } from '../../sim/random.ts';
 import { STATUS } from '../support/stranger.ts';
 import { DiskModel, type Mood, MOODS, parseJournal, type PowerLoss } from './disk-model.ts';
 import { DiskShim, type DiskState, ERRNO, FOR_EVER } from './disk-shim.ts';
 import type { ImageReport } from './image-auditor.ts';
 import { InboxBook } from './inbox-book.ts';
-import { RUNTIME, StartFailed, type StoreMutant, Victim } from './victim.ts';
+import { endWithTester, RUNTIME, StartFailed, type StoreMutant, Victim } from './victim.ts';
 import { pullEverything, Stalled, Workload } from './workload.ts';
 
 const AUDITOR = join(import.meta.dirname, 'image-auditor.ts');
@@ -143,7 +143,7 @@ class Round {
   constructor(options: RoundOptions) {
     this.options = options;
     // Small seeds begin alike in the generator; a multiplication sets them apart.
-    this.random = new Random(Math.imul(options.seed, 0x9e3779b1));
+    this.random = new Random(options.seed);
     this.report = {
       seed: options.seed,
       policy: options.seed % 2 === 0 ? 'relay' : 'durable',
@@ -181,7 +181,7 @@ class Round {
    * when the server answers, and must not change the plan of the next.
    */
   private planOf(life: number) {
-    const random = new Random(Math.imul(this.options.seed * 16 + life, 0x9e3779b1));
+    const random = new Random(mix(this.options.seed, life));
     const isFaulty = random.chance(FAULT_SHARE);
     const fault = FAULTS[random.int(0, FAULTS.length - 1)];
     return {
@@ -325,6 +325,7 @@ export async function auditImages(paths: readonly string[]): Promise<ImageReport
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
     });
+    endWithTester(child);
     let output = '';
     let errors = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -28,6 +28,20 @@ export interface VictimOptions {
   readonly mutant?: StoreMutant | undefined;
 }
 
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
+/**
+ * Kills the child when this process exits, before the directory goes (exit handlers run in the order
+ * in which they were added): one that ran on would make the directory anew.
+ */
+export function endWithTester(child: ChildProcess): void {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+}
+
 /** The server ended before it listened. */
 export class StartFailed extends Error {
   override readonly name = 'StartFailed';
@@ -62,6 +76,7 @@ export class Victim {
         POWER_LOSS_MUTANT: mutant,
       },
     });
+    endWithTester(child);
     child.stdin?.on('error', () => {});
     const output = { stdout: '', stderr: '' };
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));

@@ -4,7 +4,7 @@
  * own), pages pulled and deleted meanwhile, so that the database reuses pages. Everything that the
  * server promises goes into the book.
  */
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../sim/random.ts';
 import { ackR, msgR, STATUS, type Stranger } from '../support/stranger.ts';
 import {
   digestOf,

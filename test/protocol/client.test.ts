@@ -237,7 +237,7 @@ test('a crash between page and acknowledgement makes the page come again, and th
   world.logIn(2);
   world.run(200);
   assert.is(world.user(2).log.size, 2);
-  assert.is(world.store.rows.length, 5);
+  assert.is(world.store.committed.length, 5);
   world.crash(2);
   world.admits = () => true;
   assert.ok(world.settle());

@@ -195,11 +195,11 @@ test('a token survives a server that dies', () => {
   world.admits = (p) => !carriesToken(p);
   world.logIn(2);
   world.run(300);
-  assert.is(world.store.rows.length, 4);
+  assert.is(world.store.committed.length, 4);
   world.crashServer(100);
   world.admits = () => true;
   world.run(2000);
-  assert.is(world.store.rows.length, 0);
+  assert.is(world.store.committed.length, 0);
   assert.is(world.user(2).absorbed, 0);
   assert.is(world.user(2).log.size, 4);
 });

@@ -16,9 +16,9 @@ import {
   Status,
   UID_MAX,
 } from '../../protocol/index.ts';
+import { SimStore } from '../../sim/store.ts';
 import { bytesOf, drainClient, packet } from '../support/describe.ts';
 import { GATEWAY_OPTIONS, gatewayOf } from '../support/gateway-driver.ts';
-import { type RowName, SimStore } from '../support/sim-store.ts';
 import { World } from '../support/world.ts';
 
 // Sessions
@@ -198,14 +198,14 @@ test('rows that failed removals left behind fill the inbox of an online receiver
   // Found by the property test: she has read everything and has no reason to pull, so that without
   // inbox:N nobody could send to her until her next login.
   class FailingRemovals extends SimStore {
-    override remove(_name: RowName, done: (status: Status) => void): void {
+    override remove(_name: unknown, done: (status: Status) => void): void {
       done(Status.StoreFailed);
     }
   }
   const world = new World({
     policy: Policy.Durable,
-    store: { latencyMaxMs: 1, inboxMaxMessages: 2 },
-    makeStore: (clock, random, options) => new FailingRemovals(clock, random, options),
+    inboxMaxMessages: 2,
+    makeStore: (clock, options) => new FailingRemovals(clock, options),
   });
   world.logIn(1);
   world.logIn(2);
@@ -383,17 +383,17 @@ test('takes packets as before when the clock of the server is set back', () => {
 // The server dies
 
 test('a server that dies between commit and answer has stored the message, and says so when asked', () => {
-  const world = new World({ store: { latencyMaxMs: 0, inboxMaxMessages: 10 } });
+  const world = new World({ commitMaxMs: 0 });
   world.logIn(1);
   world.run(100);
   world.admits = ({ kind }) => kind !== Kind.MsgA && kind !== Kind.AckN;
   world.send(1, 2);
   world.run(10);
-  assert.is(world.store.rows.length, 1);
+  assert.is(world.store.committed.length, 1);
   world.crashServer(100);
   world.admits = () => true;
   world.run(1000);
-  assert.is(world.store.rows.length, 1);
+  assert.is(world.store.committed.length, 1);
   assert.is(world.messages[0]?.outcome, 1);
   assert.ok(world.settle());
   assert.is(world.audit().delivered, 1);

@@ -334,7 +334,7 @@ function loginCost(
     world.logIn(reader);
     world.run(1000);
     const interactions = machine.puller.interactions - before;
-    costs.push({ interactions, delivered: log.size, left: world.store.rows.length });
+    costs.push({ interactions, delivered: log.size, left: world.store.committed.length });
     world.logOut(reader);
     world.run(1000);
   }

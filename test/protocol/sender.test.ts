@@ -156,7 +156,7 @@ test('doubles each wait up to the largest and gives up when the attempts are use
     if (deadline(nowMs).length > 0) sentAgainAtMs.push(nowMs);
   }
   assert.equal(sentAgainAtMs, [100, 300, 700]);
-  assert.equal(deadline(1100), ['settled 2 7:1 tag 5 gave up after 4']);
+  assert.equal(deadline(1100), ['settled 2 7:1 tag 5 given up after 4']);
   assert.is(sender.inflight, 0);
   assert.is(sender.nextDeadlineMs(), Infinity);
 });
@@ -223,7 +223,7 @@ test('gives up no message because the connection flaps', () => {
     assert.equal(connect(), ['send msg:R 2 7:1 "a" again']);
   }
   for (const nowMs of [100, 300, 700]) assert.is(deadline(nowMs).length, 1);
-  assert.equal(deadline(1100), ['settled 2 7:1 tag 0 gave up after 104']);
+  assert.equal(deadline(1100), ['settled 2 7:1 tag 0 given up after 104']);
 });
 
 test('waits out the last attempt after a login too', () => {
@@ -233,7 +233,7 @@ test('waits out the last attempt after a login too', () => {
   sender.onDisconnect();
   assert.equal(connect(800), ['send msg:R 2 7:1 "a" again']);
   assert.is(sender.nextDeadlineMs(), 1200);
-  assert.equal(deadline(1200), ['settled 2 7:1 tag 0 gave up after 5']);
+  assert.equal(deadline(1200), ['settled 2 7:1 tag 0 given up after 5']);
 });
 
 test('keeps a message whose transmission after a login gets an error', () => {

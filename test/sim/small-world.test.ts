@@ -20,7 +20,7 @@ import { copyOf, textOf } from '../../sim/small-world-snapshot.ts';
 import { isWithin, packBudget, type Step, StepKind, sumOf } from '../../sim/small-world-steps.ts';
 import { describeSmallWorld, searchSmallWorlds } from '../../sim/small-world-suite.ts';
 import { TupleTable } from '../../sim/small-world-table.ts';
-import { Random } from '../support/random.ts';
+import { Random } from '../../sim/random.ts';
 
 for (const policy of [Policy.Relay, Policy.Durable]) {
   test(`no state of the quick worlds breaks a rule, and each ends well, policy ${policy}`, () => {

@@ -21,7 +21,7 @@ import {
   KIND_NAME,
   never,
   Order,
-  Outcome,
+  OUTCOME_NAME,
   Packet,
   type PageRange,
   type PullQuery,
@@ -97,21 +97,6 @@ export function describePacket(p: Packet): string {
   }
 }
 
-function nameOf(outcome: Outcome): string {
-  switch (outcome) {
-    case Outcome.Delivered:
-      return 'delivered';
-    case Outcome.Stored:
-      return 'stored';
-    case Outcome.Failed:
-      return 'failed';
-    case Outcome.GaveUp:
-      return 'gave up';
-    default:
-      return never(outcome, 'outcome');
-  }
-}
-
 function describeClientEffect(e: ClientEffect): string {
   const message = `${e.uid} ${e.epoch}:${e.seq}`;
   const way = e.paged ? 'paged' : 'pushed';
@@ -126,7 +111,7 @@ function describeClientEffect(e: ClientEffect): string {
     case ClientEffectKind.Accepted:
       return `accepted ${message} tag ${e.tag}`;
     case ClientEffectKind.Settled:
-      return `settled ${message} tag ${e.tag} ${nameOf(e.outcome)}${trouble} after ${e.attempts}`;
+      return `settled ${message} tag ${e.tag} ${OUTCOME_NAME[e.outcome]}${trouble} after ${e.attempts}`;
     case ClientEffectKind.Drained:
       return `drained${trouble}`;
     case ClientEffectKind.Kicked:

@@ -9,11 +9,11 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { type WebSocket, WebSocketServer } from 'ws';
 import {
   ClientSocket,
-  type Endpoint,
   SocketHub,
   type SocketLimits,
   type SocketListener,
 } from '../../loadgen/socket.ts';
+import type { Endpoint } from '../../loadgen/endpoint.ts';
 
 export const LIMITS: SocketLimits = { frameMaxBytes: 1 << 20, unsentMaxBytes: 1 << 20 };
 

@@ -13,9 +13,8 @@ import {
   PullStrategy,
   type RetransmitTimers,
 } from '../../protocol/index.ts';
-import type { Clock } from './clock.ts';
-import type { Random } from './random.ts';
-import { SimStore, type SimStoreOptions } from './sim-store.ts';
+import type { Clock } from '../../sim/clock.ts';
+import { SimStore, type SimStoreOptions } from '../../sim/store.ts';
 import type { Connection } from './user.ts';
 
 /** Probabilities that a link does this to one packet. */
@@ -42,9 +41,9 @@ export interface WorldOptions {
   readonly timers: RetransmitTimers;
   readonly requestTimeoutMs: number;
   readonly gateway: Partial<GatewayOptions>;
-  readonly store: SimStoreOptions;
-  /** Probability that a commit fails, until `settle`. */
-  readonly commitFailure: number;
+  readonly inboxMaxMessages: number;
+  /** Longest commit of the store. */
+  readonly commitMaxMs: number;
   readonly faultsOf: (kind: Kind) => LinkFaults;
   readonly latencyMaxMs: number;
   /** Longest delay of a delayed or reordered packet. */
@@ -52,7 +51,7 @@ export interface WorldOptions {
   /** The machines; replaced in order to sabotage them. */
   readonly makeClient: (options: ClientOptions) => Client;
   readonly makeGateway: (options: GatewayOptions) => Gateway<Connection>;
-  readonly makeStore: (clock: Clock, random: Random, options: SimStoreOptions) => SimStore;
+  readonly makeStore: (clock: Clock, options: SimStoreOptions) => SimStore;
   /** Gets one line per event, for reading a failed case. */
   readonly trace: ((line: string) => void) | null;
 }
@@ -68,14 +67,14 @@ export const DEFAULT_WORLD: WorldOptions = {
   timers: { firstMs: 200, maxMs: 1600, maxAttempts: 60, jitter: 0.1 },
   requestTimeoutMs: 500,
   gateway: {},
-  store: { latencyMaxMs: 5, inboxMaxMessages: 1000 },
-  commitFailure: 0,
+  inboxMaxMessages: 1000,
+  commitMaxMs: 5,
   faultsOf: () => NO_FAULTS,
   latencyMaxMs: 5,
   delayMaxMs: 1000,
   makeClient: (options) => new Client(options),
   makeGateway: (options) => new Gateway<Connection>(options),
-  makeStore: (clock, random, options) => new SimStore(clock, random, options),
+  makeStore: (clock, options) => new SimStore(clock, options),
   trace: null,
 };
 

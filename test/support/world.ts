@@ -27,10 +27,10 @@ import {
   Packet,
 } from '../../protocol/index.ts';
 import { type Audit, auditOf, type MessageRecord, nameOf } from './audit.ts';
-import { Clock } from './clock.ts';
+import { Clock } from '../../sim/clock.ts';
 import { bytesOf, describePacket, present, textOf } from './describe.ts';
-import { Random } from './random.ts';
-import type { SimStore } from './sim-store.ts';
+import { Random } from '../../sim/random.ts';
+import type { SimStore } from '../../sim/store.ts';
 import { Connection, User } from './user.ts';
 import {
   DEFAULT_GATEWAY,
@@ -68,8 +68,14 @@ export class World {
     this.options = { ...DEFAULT_WORLD, ...options };
     this.random = new Random(this.options.seed);
     this.faultsOf = this.options.faultsOf;
-    this.store = this.options.makeStore(this.clock, this.random, this.options.store);
-    this.store.commitFailure = this.options.commitFailure;
+    this.store = this.options.makeStore(this.clock, {
+      inboxMaxMessages: this.options.inboxMaxMessages,
+      commitMs: () => this.random.int(0, this.options.commitMaxMs),
+      commitFails: () => false,
+      survivors: () => 0,
+      onBroken: () => undefined,
+      onDeleted: () => undefined,
+    });
     this.gateway = this.newGateway();
     for (let uid = 1; uid <= this.options.clients; uid++) this.users.push(this.newUser(uid));
   }
@@ -163,7 +169,6 @@ export class World {
    */
   settle({ limitMs = 600_000, gone = [] as readonly number[] } = {}): boolean {
     this.faultsOf = () => NO_FAULTS;
-    this.store.commitFailure = 0;
     this.serverUp = true;
     const here = this.users.filter(({ uid }) => !gone.includes(uid));
     for (const { uid } of this.users) if (gone.includes(uid)) this.logOut(uid);
@@ -188,7 +193,7 @@ export class World {
 
   audit(): Audit {
     const logs = new Map(this.users.map(({ uid, log }) => [uid, log]));
-    return auditOf(this.settled, this.messages, logs, this.store.rows.length);
+    return auditOf(this.settled, this.messages, logs, this.store.committed.length);
   }
 
   private runUntilSilent(untilMs: number): boolean {

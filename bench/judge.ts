@@ -1,0 +1,172 @@
+/** What a load run proved and how fast it was: gates, audit, figures, verdict. */
+import type { SwarmConfig, SwarmReport } from '../loadgen/index.ts';
+import { gateReason, judgeGates } from './gates.ts';
+import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
+import {
+  auditReasons,
+  describeTarget,
+  hashOf,
+  mergeReports,
+  proofReason,
+  retransmitOf,
+  type RunContext,
+} from './rig.ts';
+import type { LoadScenario, TraceScenario } from './scenario.ts';
+
+export interface JudgeInput {
+  context: RunContext;
+  scenario: LoadScenario | TraceScenario;
+  variant: string | null;
+  mode: SwarmConfig['load']['mode'];
+  users: number;
+  reports: SwarmReport[];
+  series: ScenarioResult['series'];
+  sockets: { asked: number; open: number };
+  loadedMs: number;
+  quiescence: { reached: boolean; reason: string };
+  cpuUs: number | null;
+  rssBytes: number | null;
+  peakRssBytes: number | null;
+}
+
+export function judge(input: JudgeInput): ScenarioResult {
+  const { scenario, reports, mode, series } = input;
+  const merged = mergeReports(reports);
+  const { audit } = merged;
+  const warmupMs = scenario.kind === 'load' ? scenario.warmupS * 1000 : 0;
+  const windowUs = Math.max(1, input.loadedMs - warmupMs) * 1000;
+  const sum = (pick: (report: SwarmReport) => number): number =>
+    reports.reduce((total, report) => total + pick(report), 0);
+  const mean = (values: number[]): number =>
+    values.length === 0 ? 0 : values.reduce((total, value) => total + value, 0) / values.length;
+
+  const settledInside = sum(({ window }) => window.settledInside);
+  const due = sum(({ window }) => window.due);
+  const sent = sum(({ window }) => window.sent);
+  const cpuUs = sum(({ health }) => health.cpuUs);
+  const submitted = sum(({ counters }) => counters.submitted);
+  const busyMean = Math.max(...reports.map(({ health }) => health.busyMean));
+  const loopDelayP99Us = Math.max(...reports.map(({ health }) => health.loopDelayP99Us));
+  const gcShare = Math.max(...reports.map(({ health }) => health.gcShare));
+  const inWindow = series.filter(({ second }) => second * 1000 > warmupMs);
+  const third = Math.max(1, Math.floor(inWindow.length / 3));
+  const gates = judgeGates({
+    judged: scenario.judged,
+    mode,
+    arrivals:
+      scenario.kind === 'load' && scenario.load.mode === 'open' ? scenario.load.arrivals : null,
+    sendLagUsP99: merged.recorders.sendLag.quantile(0.99),
+    deliverUsP99: merged.recorders.deliver.quantile(0.99),
+    due,
+    sent,
+    busyMean,
+    loopDelayP99Us,
+    gcShare,
+    gaps: {
+      count: sum(({ gaps }) => gaps.count),
+      // The worst of the workers: each has a stream of its own.
+      coefficientOfVariation: reports.reduce(
+        (worst, { gaps }) =>
+          Math.abs(gaps.coefficientOfVariation - 1) > Math.abs(worst - 1)
+            ? gaps.coefficientOfVariation
+            : worst,
+        1,
+      ),
+    },
+    inflightFirst: mean(inWindow.slice(0, third).map(({ inflight }) => inflight)),
+    inflightLast: mean(inWindow.slice(-third).map(({ inflight }) => inflight)),
+    socketsAsked: input.sockets.asked,
+    socketsOpen: input.sockets.open,
+    windowUs,
+    settledInside,
+    settledMeanUs:
+      settledInside === 0
+        ? 0
+        : sum(({ window }) => window.settledMeanUs * window.settledInside) / settledInside,
+    inflightAreaUs: sum(({ window }) => window.inflightAreaUs),
+  });
+
+  const reasons = auditReasons(audit, input.quiescence);
+  let verdict: Verdict = reasons.length > 0 ? 'fail' : 'pass';
+  if (verdict === 'pass' && !input.quiescence.reached) {
+    verdict = 'unknown';
+    reasons.push(input.quiescence.reason);
+  }
+  const unproven = proofReason(audit.ledger);
+  if (verdict === 'pass' && unproven !== null) {
+    verdict = 'unknown';
+    reasons.push(unproven);
+  }
+  const isInterrupted = input.context.signal.aborted;
+  if (isInterrupted) {
+    reasons.push('interrupted: the figures cover what was run');
+    if (verdict === 'pass') verdict = 'unknown';
+  }
+  const failedGates = isInterrupted ? [] : gates.filter(({ ok }) => !ok);
+  if (failedGates.length > 0) {
+    reasons.push(...failedGates.map(gateReason));
+    if (verdict === 'pass') verdict = 'invalid';
+  }
+  return {
+    name: scenario.name,
+    variant: input.variant,
+    verdict,
+    reasons,
+    config: scenario,
+    configHash: hashOf(scenario),
+    target: describeTarget(input.context, scenario.server),
+    load: {
+      clients: input.users,
+      offeredPerSec: mode === 'closed' ? 0 : due / (windowUs / 1e6),
+      achievedPerSec: settledInside / (windowUs / 1e6),
+      sent: audit.ledger.attempted,
+      mode,
+    },
+    latency: merged.latency,
+    ledger: audit.ledger,
+    dedupe: audit.dedupe,
+    retransmit: retransmitOf(merged),
+    packets: merged.packets,
+    server: {
+      cpuUsPerMessage:
+        input.cpuUs === null || settledInside === 0 ? null : input.cpuUs / settledInside,
+      rssBytes: input.rssBytes,
+      peakRssBytes: input.peakRssBytes,
+    },
+    generator: {
+      cpuUsPerMessage: submitted === 0 ? 0 : cpuUs / submitted,
+      eluMean: busyMean,
+      eluMax: Math.max(...reports.map(({ health }) => health.busyMax)),
+      loopDelayP99Us,
+      gcShare,
+    },
+    gates,
+    thresholds: [],
+    series,
+    // Without quiescence no loss was judged, and nothing is proven.
+    ...detectionPower(input.quiescence.reached ? audit.ledger.accepted : 0),
+    examples: audit.examples,
+    extra: { counters: reports.map(({ counters }) => counters), drain: drainOf(reports) },
+    variants: [],
+  };
+}
+
+/** Inboxes emptied after the load. */
+export interface Drain {
+  rows: number;
+  /** From the first row to the last, whoever got them. */
+  elapsedUs: number;
+}
+
+function drainOf(reports: readonly SwarmReport[]): Drain | null {
+  const counters = reports
+    .map((report) => report.counters)
+    .filter(({ drainedRows }) => drainedRows);
+  if (counters.length === 0) return null;
+  return {
+    rows: counters.reduce((sum, { drainedRows }) => sum + drainedRows, 0),
+    elapsedUs:
+      Math.max(...counters.map(({ drainedUntilUs }) => drainedUntilUs)) -
+      Math.min(...counters.map(({ drainedFromUs }) => drainedFromUs)),
+  };
+}
