@@ -248,17 +248,44 @@ test('has nothing to remove when the put of that row failed', async () => {
   });
 });
 
-test('refuses writes beyond the bound on pending ones, repeats included', async () => {
-  await withStore({ maxPendingWrites: 3 }, async (client, store) => {
+test('refuses rows beyond the bound on pending ones, repeats included', async () => {
+  await withStore({ maxPendingPuts: 3 }, async (client, store) => {
     await client.putSeqs([1]);
     store.hold();
     const taken = client.putSeqs([2, 3, 3]);
     assert.equal(await client.putSeqs([2, 4]), [Overloaded, Overloaded]);
-    assert.is(await client.remove(newRow({ seq: 1 })), Overloaded);
-    assert.is(await client.deletePage(await client.page()), Overloaded);
+    const deleted = client.deletePage(await client.page());
     store.release();
     assert.equal(await taken, [Ok, Ok, Ok]);
+    assert.is(await deleted, Ok);
     assert.equal(await client.putSeqs([4]), [Ok]);
+  });
+});
+
+test('refuses deletions beyond the bound on pending ones, and shows their rows again', async () => {
+  await withStore({ maxPendingDeletions: 2 }, async (client, store) => {
+    await client.putSeqs([1, 2, 3, 4]);
+    store.hold();
+    const [one, two] = [client.remove(newRow({ seq: 1 })), client.remove(newRow({ seq: 2 }))];
+    assert.is(await client.remove(newRow({ seq: 3 })), Overloaded);
+    assert.is(await client.deletePage(await client.page()), Overloaded);
+    assert.equal(await client.seqs(), [3, 4]);
+    const taken = client.putSeqs([5]);
+    store.release();
+    assert.equal([await one, await two, ...(await taken)], [Ok, Ok, Ok]);
+    assert.is(await client.deletePage(await client.page()), Ok);
+    assert.equal(await client.seqs(), []);
+  });
+});
+
+test('takes the deletion of many more rows than may wait to be stored', async () => {
+  await withStore({ maxPendingPuts: 10 }, async (client, store) => {
+    for (let seq = 1; seq <= 60; seq += 10) await client.putSeqs(range(seq, seq + 9));
+    store.hold();
+    const pages = [];
+    for (let i = 0; i < 6; i++) pages.push(client.deletePage(await client.page({ limit: 10 })));
+    store.release();
+    assert.equal(await Promise.all(pages), [Ok, Ok, Ok, Ok, Ok, Ok]);
   });
 });
 
