@@ -14,7 +14,7 @@
  */
 import { type EchoReport, runEcho } from '../loadgen/index.ts';
 import { combine } from './combine.ts';
-import { EchoProcess } from './echo-process.ts';
+import { ChildServer } from './child-server.ts';
 import { type IdleCost, measureIdle } from './idle-cost.ts';
 import { runLoadOnce } from './load-run.ts';
 import type { ScenarioResult } from './result.ts';
@@ -221,7 +221,10 @@ async function takeEcho(
 ): Promise<EchoFigures | null> {
   const label = `${plan.name}, raw echo${client === 'ws' ? ' with ws' : ''}`;
   context.progress.start(label, scenario.warmupS + scenario.durationS);
-  const server = await EchoProcess.start(context.servers.pinning);
+  const server = await ChildServer.start(
+    { script: './echo-server', path: '/' },
+    context.servers.pinning,
+  );
   try {
     const threads = Math.min(context.workers, plan.clients);
     const reports = await Promise.all(

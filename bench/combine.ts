@@ -10,6 +10,7 @@ export function combine(scenario: Scenario, results: ScenarioResult[]): Scenario
   const dedupe = { ...headline.dedupe };
   const retransmit = { ...headline.retransmit };
   const packets = { ...headline.packets };
+  const bytes = { ...headline.bytes };
   let distinct = 0;
   for (const [index, result] of results.entries()) {
     distinct += result.dedupe.wireArrivals - result.dedupe.wireDuplicates;
@@ -21,6 +22,8 @@ export function combine(scenario: Scenario, results: ScenarioResult[]): Scenario
     dedupe.wireDuplicates += result.dedupe.wireDuplicates;
     dedupe.absorbed += result.dedupe.absorbed;
     retransmit.count += result.retransmit.count;
+    bytes.sent += result.bytes.sent;
+    bytes.received += result.bytes.received;
     for (const [name, count] of Object.entries(result.packets)) {
       packets[name] = (packets[name] ?? 0) + count;
     }
@@ -38,6 +41,7 @@ export function combine(scenario: Scenario, results: ScenarioResult[]): Scenario
     dedupe,
     retransmit,
     packets,
+    bytes,
     ...detectionPower(results.reduce((sum, result) => sum + judgedIn(result), 0)),
     variants: results,
   };

@@ -13,6 +13,7 @@ import { createMinter, type RetransmitTimers, SwarmPool } from '../loadgen/index
 import { auditPages, meanPage, type PageAudit } from './http-page-audit.ts';
 import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
 import {
+  bytesOf,
   auditReasons,
   connectEverybody,
   describeTarget,
@@ -161,6 +162,7 @@ export async function runHttpPull(
       dedupe,
       retransmit: retransmitOf(merged),
       packets: merged.packets,
+      bytes: bytesOf(merged.reports),
       server: {
         // Per message that an HTTP page carried.
         cpuUsPerMessage: cpuUs === null || rows === 0 ? null : cpuUs / rows,

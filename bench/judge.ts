@@ -8,6 +8,7 @@ import {
   hashOf,
   mergeReports,
   proofReason,
+  bytesOf,
   retransmitOf,
   type RunContext,
 } from './rig.ts';
@@ -25,6 +26,8 @@ export interface JudgeInput {
   loadedMs: number;
   quiescence: { reached: boolean; reason: string };
   cpuUs: number | null;
+  /** Of the machine, during the window; null where it cannot be seen. */
+  processorTime: { stolen: number; others: number } | null;
   rssBytes: number | null;
   peakRssBytes: number | null;
 }
@@ -37,8 +40,9 @@ export function judge(input: JudgeInput): ScenarioResult {
   const windowUs = Math.max(1, input.loadedMs - warmupMs) * 1000;
   const sum = (pick: (report: SwarmReport) => number): number =>
     reports.reduce((total, report) => total + pick(report), 0);
-  const mean = (values: number[]): number =>
-    values.length === 0 ? 0 : values.reduce((total, value) => total + value, 0) / values.length;
+  // The worst of the workers: each has a stream of its own.
+  const farthestFrom1 = (pick: (report: SwarmReport) => number): number =>
+    reports.map(pick).reduce((worst, x) => (Math.abs(x - 1) > Math.abs(worst - 1) ? x : worst), 1);
 
   const settledInside = sum(({ window }) => window.settledInside);
   const due = sum(({ window }) => window.due);
@@ -46,10 +50,10 @@ export function judge(input: JudgeInput): ScenarioResult {
   const cpuUs = sum(({ health }) => health.cpuUs);
   const submitted = sum(({ counters }) => counters.submitted);
   const busyMean = Math.max(...reports.map(({ health }) => health.busyMean));
+  const busyMax = Math.max(...reports.map(({ health }) => health.busyMax));
   const loopDelayP99Us = Math.max(...reports.map(({ health }) => health.loopDelayP99Us));
   const gcShare = Math.max(...reports.map(({ health }) => health.gcShare));
   const inWindow = series.filter(({ second }) => second * 1000 > warmupMs);
-  const third = Math.max(1, Math.floor(inWindow.length / 3));
   const gates = judgeGates({
     judged: scenario.judged,
     mode,
@@ -60,21 +64,18 @@ export function judge(input: JudgeInput): ScenarioResult {
     due,
     sent,
     busyMean,
+    busyMax,
     loopDelayP99Us,
     gcShare,
     gaps: {
       count: sum(({ gaps }) => gaps.count),
-      // The worst of the workers: each has a stream of its own.
-      coefficientOfVariation: reports.reduce(
-        (worst, { gaps }) =>
-          Math.abs(gaps.coefficientOfVariation - 1) > Math.abs(worst - 1)
-            ? gaps.coefficientOfVariation
-            : worst,
-        1,
-      ),
+      coefficientOfVariation: farthestFrom1(({ gaps }) => gaps.coefficientOfVariation),
+      intervals: Math.min(...reports.map(({ gaps }) => gaps.intervals)),
+      dispersion: farthestFrom1(({ gaps }) => gaps.dispersion),
     },
-    inflightFirst: mean(inWindow.slice(0, third).map(({ inflight }) => inflight)),
-    inflightLast: mean(inWindow.slice(-third).map(({ inflight }) => inflight)),
+    inflight: inWindow.map(({ inflight }) => inflight),
+    confirmUsP50: inWindow.map(({ confirmUsP50 }) => confirmUsP50),
+    processorTime: input.processorTime,
     socketsAsked: input.sockets.asked,
     socketsOpen: input.sockets.open,
     windowUs,
@@ -127,6 +128,7 @@ export function judge(input: JudgeInput): ScenarioResult {
     dedupe: audit.dedupe,
     retransmit: retransmitOf(merged),
     packets: merged.packets,
+    bytes: bytesOf(reports),
     server: {
       cpuUsPerMessage:
         input.cpuUs === null || settledInside === 0 ? null : input.cpuUs / settledInside,
@@ -136,7 +138,7 @@ export function judge(input: JudgeInput): ScenarioResult {
     generator: {
       cpuUsPerMessage: submitted === 0 ? 0 : cpuUs / submitted,
       eluMean: busyMean,
-      eluMax: Math.max(...reports.map(({ health }) => health.busyMax)),
+      eluMax: busyMax,
       loopDelayP99Us,
       gcShare,
     },
@@ -146,7 +148,11 @@ export function judge(input: JudgeInput): ScenarioResult {
     // Without quiescence no loss was judged, and nothing is proven.
     ...detectionPower(input.quiescence.reached ? audit.ledger.accepted : 0),
     examples: audit.examples,
-    extra: { counters: reports.map(({ counters }) => counters), drain: drainOf(reports) },
+    extra: {
+      processorTime: input.processorTime,
+      counters: reports.map(({ counters }) => counters),
+      drain: drainOf(reports),
+    },
     variants: [],
   };
 }

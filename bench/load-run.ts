@@ -15,6 +15,7 @@ import { openFilesLimit } from './environment.ts';
 import { judge } from './judge.ts';
 import { MemorySamples } from './memory-trend.ts';
 import { layoutOf, machineLimits } from './layout.ts';
+import { ProcessorMeter } from './processor-time.ts';
 import { type Part, sliceParts, startParts, stopParts, sumOfServers } from './parts.ts';
 import type { ScenarioResult } from './result.ts';
 import {
@@ -174,10 +175,17 @@ export async function runLoadOnce(
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
     const cpuBefore = sumOfServers(parts, (server) => server.cpuUs());
+    const processors = new ProcessorMeter();
+    const ownBefore = process.cpuUsage();
     await waitUntil(durationMs);
     // Shorter than planned after Ctrl-C: rates are over what was run.
     const loadedMs = Math.min(durationMs, performance.now() - startMs);
     const cpuAfter = sumOfServers(parts, (server) => server.cpuUs());
+    const own = process.cpuUsage(ownBefore);
+    const cpuUs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
+    // Generators that are processes, and a server that is not ours, cannot be told from others.
+    const areAllSeen = cpuUs !== null && layout.generatorsAre === 'threads';
+    const processorTime = processors.shares(areAllSeen ? cpuUs + own.user + own.system : null);
     const rssBytes = sumOfServers(parts, (server) => server.rssBytes());
     await pool.ask('stopLoad', null);
     await Promise.all(disturbances);
@@ -204,7 +212,8 @@ export async function runLoadOnce(
       sockets,
       loadedMs,
       quiescence,
-      cpuUs: cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore,
+      cpuUs,
+      processorTime,
       rssBytes,
       peakRssBytes: sumOfServers(parts, (server) => server.peakRssBytes),
     });

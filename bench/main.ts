@@ -1,5 +1,5 @@
 /**
- * `ackbench bench` and `ackbench doctor`. Results on stdout, progress on stderr.
+ * The commands of this room, and `ackbench bench` itself. Results on stdout, progress on stderr.
  * Ctrl-C stops the load, settles, reports what was measured and exits with 130; a second Ctrl-C
  * ends at once.
  */
@@ -7,18 +7,26 @@ import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, prepareThreads } from '../loadgen/index.ts';
 import { runCeiling } from './ceiling-run.ts';
+import { compare } from './compare/main.ts';
 import { touchesServer } from './chaos.ts';
 import { doctor } from './doctor.ts';
 import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './environment.ts';
+import { readyAnchor } from './history/anchor.ts';
+import { keepRun } from './history/keep.ts';
+import { history } from './history/main.ts';
 import { runHttpPull } from './http-pull-run.ts';
+import { interruptible } from './interrupt.ts';
 import { runLoad, runTrace } from './load-run.ts';
 import { runOfflineCost } from './offline-cost-run.ts';
 import { type BenchOptions, parseBench } from './options.ts';
+import { oracle } from './oracle/main.ts';
+import { writeOutput } from './output/formats.ts';
+import { renderMarkdown } from './output/markdown.ts';
 import { TOOL } from './package-root.ts';
 import { serverOrders, ServerYard } from './server-yard.ts';
 import { createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
-import { type RunContext, TargetError } from './rig.ts';
+import { isUnfit, type RunContext } from './rig.ts';
 import type { Scenario } from './scenario.ts';
 import { renderResult } from './table.ts';
 import { judgeThreshold, parseThreshold, type Threshold } from './thresholds.ts';
@@ -64,9 +72,6 @@ function applyThresholds(
   }
 }
 
-/** Signals closer than this are one. */
-const SECOND_INTERRUPT_MS = 500;
-
 async function bench(argv: readonly string[]): Promise<ExitCode> {
   const options = parseBench(argv);
   if (options === 'done') return ExitCode.Pass;
@@ -78,21 +83,10 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const pinning = options.target === null ? detectPinning() : null;
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);
-  const controller = new AbortController();
-  let interruptedAtMs = -Infinity;
-  const onInterrupt = (): void => {
-    const nowMs = performance.now();
-    if (controller.signal.aborted) {
-      // One Ctrl-C can arrive twice: from the terminal's group and from a wrapper that forwards it.
-      if (nowMs - interruptedAtMs > SECOND_INTERRUPT_MS) process.exit(ExitCode.Interrupted);
-      return;
-    }
-    interruptedAtMs = nowMs;
-    process.stderr.write('\nbench: interrupted; settling and reporting (again to quit at once)\n');
-    controller.abort();
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  const signal = interruptible('bench', 'settling and reporting');
+  const progress = createProgress({ enabled: options.progress });
+  const anchor = await readyAnchor(options.anchorRef, { log: progress.log, signal });
+  if (typeof anchor === 'number') return anchor;
   const workers = options.workers ?? Math.max(1, environment.cores - 1);
   prepareThreads(workers);
   const upcoming = options.target === null ? options.scenarios.flatMap(serverOrders) : [];
@@ -103,8 +97,8 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     workers,
     servers,
     target: options.target,
-    progress: createProgress({ enabled: options.progress }),
-    signal: controller.signal,
+    progress,
+    signal,
   };
   const startedAt = new Date();
   const startMs = performance.now();
@@ -113,13 +107,14 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const unfit: string[] = [];
   try {
     for (const scenario of options.scenarios) {
-      if (controller.signal.aborted) break;
+      if (signal.aborted) break;
       const skip = skipReason(scenario, options.target !== null);
       if (skip !== null) {
         process.stderr.write(`bench: ${scenario.name}: left out: ${skip}\n`);
         continue;
       }
       let result: ScenarioResult;
+      const scenarioStartMs = performance.now();
       try {
         result = await runScenario(context, scenario);
       } catch (error) {
@@ -130,19 +125,20 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
         continue;
       }
       for (let retry = 0; retry < options.retries && result.verdict === 'invalid'; retry++) {
-        if (controller.signal.aborted) break;
+        if (signal.aborted) break;
         context.progress.log(`${scenario.name}: invalid (${result.reasons.join('; ')}); once more`);
         const first = result.reasons;
         result = await runScenario(context, scenario);
         result.extra['invalidBefore'] = first;
       }
+      result.extra['elapsedS'] = Math.round(performance.now() - scenarioStartMs) / 1000;
       applyThresholds(result, scenario, options.thresholds);
       scenarios.push(result);
     }
   } finally {
     await servers.close();
   }
-  const isInterrupted = controller.signal.aborted;
+  const isInterrupted = signal.aborted;
   const verdict = worstVerdict([
     ...scenarios.map((scenario) => scenario.verdict),
     ...(unfit.length > 0 ? (['invalid'] as const) : []),
@@ -170,21 +166,22 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     verdict,
     scenarios,
   };
-  const text = renderResult(result);
-  process.stdout.write(text);
+  process.stdout.write(renderResult(result));
   const isWritten = writeResult(result, options);
-  writeStepSummary(text);
-  if (isInterrupted) return ExitCode.Interrupted;
-  return isWritten ? EXIT_OF[verdict] : ExitCode.Invalid;
-}
-
-/** The environment does not fit, as opposed to a defect of ours. */
-function isUnfit(error: unknown): boolean {
-  const { message } = error as Error;
-  return (
-    error instanceof TargetError ||
-    /^(the server (was|cannot|ended)|the echo server|a generator process)/.test(message)
-  );
+  writeStepSummary(result);
+  let isKept = true;
+  if (options.isKept) {
+    const { outDir: directory, retries } = options;
+    isKept = await keepRun(result, {
+      directory,
+      anchor,
+      scenarios: options.scenarios,
+      context,
+      retries,
+    });
+  }
+  if (signal.aborted) return ExitCode.Interrupted;
+  return isWritten && isKept ? EXIT_OF[verdict] : ExitCode.Invalid;
 }
 
 function skipReason(scenario: Scenario, isRemote: boolean): string | null {
@@ -206,34 +203,49 @@ function writeResult(result: Result, options: BenchOptions): boolean {
   const files = [path.join(options.outDir, name)];
   if (options.jsonFile !== null) files.push(options.jsonFile);
   let isWritten = true;
-  for (const file of files) {
+  const attempt = (place: string, write: () => void): void => {
     try {
-      if (file !== options.jsonFile && !existsSync(options.outDir)) mkdirSync(options.outDir);
-      writeFileSync(file, json);
-      process.stderr.write(`result: ${file}\n`);
+      write();
+      process.stderr.write(`result: ${place}\n`);
     } catch (error) {
       isWritten = false;
       process.stderr.write(`bench: cannot write the result: ${(error as Error).message}\n`);
     }
+  };
+  for (const file of files) {
+    attempt(file, () => {
+      if (file !== options.jsonFile && !existsSync(options.outDir)) mkdirSync(options.outDir);
+      writeFileSync(file, json);
+    });
   }
+  for (const output of options.outputs) attempt(output.place, () => writeOutput(result, output));
   return isWritten;
 }
 
-function writeStepSummary(text: string): void {
+function writeStepSummary(result: Result): void {
   const file = process.env['GITHUB_STEP_SUMMARY'];
   if (file === undefined || file === '') return;
   try {
-    appendFileSync(file, `\`\`\`text\n${text}\`\`\`\n`);
+    appendFileSync(file, renderMarkdown(result));
   } catch (error) {
     process.stderr.write(`bench: no step summary: ${(error as Error).message}\n`);
   }
 }
 
-/** Entry of the bin: `name` is `bench` or `doctor`. */
-export async function main(name: 'bench' | 'doctor', argv: readonly string[]): Promise<void> {
+const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<ExitCode>>> = {
+  bench,
+  compare,
+  history,
+  oracle,
+  doctor,
+};
+
+/** Entry of the bin: `name` is one of the commands of this room. */
+export async function main(name: string, argv: readonly string[]): Promise<void> {
+  const command = COMMANDS[name];
+  if (command === undefined) throw new Error(`bench/ has no command ${name}`);
   try {
-    const code = name === 'bench' ? await bench(argv) : await doctor();
-    process.exit(code);
+    process.exit(await command(argv));
   } catch (error) {
     const { message, stack } = error as Error;
     const isEnvironment = isUnfit(error);

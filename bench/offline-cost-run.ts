@@ -14,6 +14,7 @@ import {
 } from '../loadgen/index.ts';
 import { detectionPower, type ScenarioResult, type Verdict } from './result.ts';
 import {
+  bytesOf,
   auditReasons,
   connectEverybody,
   describeTarget,
@@ -116,6 +117,7 @@ export async function runOfflineCost(
       dedupe,
       retransmit: retransmitOf(merged),
       packets: merged.packets,
+      bytes: bytesOf(merged.reports),
       server: {
         cpuUsPerMessage: perMessage(target.server, ledger.attempted),
         rssBytes: target.server?.rssBytes() ?? null,

@@ -3,6 +3,9 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
 import { isLoopback, parseEndpoint } from '../loadgen/index.ts';
+import { isRef } from './compare/side.ts';
+import { describeCommit } from './environment.ts';
+import { FORMAT_NAMES, type Output, parseOutputs } from './output/formats.ts';
 import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
 import type { RunContext } from './rig.ts';
 import { parseScenario, readScenarioFile, type Scenario } from './scenario.ts';
@@ -17,9 +20,14 @@ export interface BenchOptions {
   thresholds: Threshold[];
   jsonFile: string | null;
   outDir: string;
+  outputs: Output[];
   workers: number | null;
   retries: number;
   target: RunContext['target'];
+  /** Whether the run gets a line in the history. */
+  isKept: boolean;
+  /** The frozen commit that a kept run is measured beside. */
+  anchorRef: string | null;
   progress: boolean;
 }
 
@@ -30,6 +38,7 @@ interface BenchFlags {
   seed?: string;
   json?: string;
   out?: string;
+  output?: string[];
   threshold?: string[];
   target?: string;
   jwtKey?: string;
@@ -42,6 +51,8 @@ interface BenchFlags {
   duration?: string;
   trace?: string;
   retries?: string;
+  keep?: boolean;
+  anchor?: string;
   progress: boolean;
 }
 
@@ -60,6 +71,11 @@ function benchCommand(): Command {
     .option('--seed <n>', 'seed of every random choice (default: from the clock, printed)')
     .option('--json <file>', 'write the result to this file too')
     .option('--out <dir>', 'directory of result files (default results)')
+    .option(
+      '--output <format=file>',
+      `write the result in another format too: ${FORMAT_NAMES}; may be repeated`,
+      collect,
+    )
     .option('--threshold <rule>', "e.g. 'confirm.p99<50ms'; may be repeated", collect)
     .option('--target <url>', 'measure this server (ws:// or wss://) instead of a fresh one')
     .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
@@ -72,6 +88,8 @@ function benchCommand(): Command {
     .option('--duration <time>', 'length of the load of every scenario, e.g. 30s or 5m')
     .option('--trace <file>', 'message trace for the scenario trace')
     .option('--retries <n>', 'runs again that were invalid (default 1)')
+    .option('--keep', 'add the figures to history.ndjson of --out, for `ackbench history`')
+    .option('--anchor <ref>', 'with --keep: run the loads against the server of this commit too')
     .option('--no-progress', 'no progress on stderr');
 }
 
@@ -198,6 +216,7 @@ export function parseBench(
     },
     mistakes,
   );
+  mistakes.push(...keepMistakes(flags, target !== null));
   const outDir =
     setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
   if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
@@ -211,6 +230,10 @@ export function parseBench(
   } else if (jsonFile !== null && existsSync(jsonFile) && statSync(jsonFile).isDirectory()) {
     mistakes.push(`--json ${jsonFile}: is a directory`);
   }
+  const wanted = flags.output ?? process.env['ACKBENCH_OUTPUT']?.split(',') ?? [];
+  const taken = jsonFile === null ? [] : [jsonFile];
+  const { outputs, mistakes: ofOutputs } = parseOutputs(wanted, taken);
+  mistakes.push(...ofOutputs);
   if (mistakes.length > 0) return { mistakes };
   return {
     scenarios,
@@ -218,11 +241,27 @@ export function parseBench(
     thresholds,
     jsonFile,
     outDir,
+    outputs,
     workers,
     retries: retries ?? 1,
     target,
+    isKept: flags.keep === true,
+    anchorRef: flags.anchor ?? null,
     progress: flags.progress,
   };
+}
+
+/** The history is one of commits: what is of none has no place in it. */
+function keepMistakes({ keep = false, anchor }: BenchFlags, isRemote: boolean): string[] {
+  const mistakes: string[] = [];
+  if (keep && isRemote) mistakes.push('--keep: a --target is no commit of this checkout');
+  if (keep && describeCommit().sha === 'unknown') {
+    mistakes.push('--keep: not a git checkout, so there is no commit to keep the figures of');
+  }
+  if (anchor === undefined) return mistakes;
+  if (!keep) mistakes.push('--anchor: only a run that is kept (--keep) needs one');
+  if (!isRef(anchor)) mistakes.push(`--anchor ${anchor}: no such commit, branch or tag here`);
+  return mistakes;
 }
 
 function defaultTrace(): string | null {

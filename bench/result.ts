@@ -72,6 +72,8 @@ export interface ScenarioResult {
   dedupe: Dedupe;
   retransmit: { count: number; ratio: number };
   packets: Record<string, number>;
+  /** On the sockets of all clients, frame headers and handshakes included. */
+  bytes: { sent: number; received: number };
   server: {
     /** null where the server's process cannot be seen. */
     cpuUsPerMessage: number | null;

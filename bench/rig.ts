@@ -203,6 +203,15 @@ async function waitFor(
 /** The server under test cannot be used; the message is for whoever started the run. */
 export class TargetError extends Error {}
 
+/** The environment does not fit, as opposed to a defect of ours. */
+export function isUnfit(error: unknown): boolean {
+  const { message } = error as Error;
+  return (
+    error instanceof TargetError ||
+    /^(the server (was|cannot|ended)|the echo server|a generator process)/.test(message)
+  );
+}
+
 const REFUSED_MS = 3000;
 
 /** Connects everybody; the sockets that are open after at most `timeoutMs`. */
@@ -322,6 +331,14 @@ export function mergeReports(reports: SwarmReport[]): Merged {
     recorders,
     packets,
     reports,
+  };
+}
+
+/** Bytes on the sockets of all clients. */
+export function bytesOf(reports: readonly SwarmReport[]): { sent: number; received: number } {
+  return {
+    sent: reports.reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+    received: reports.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0),
   };
 }
 

@@ -10,9 +10,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { sampleProcess } from '../loadgen/index.ts';
+import { sampleProcess, sampleTree } from '../loadgen/index.ts';
 import type { Pinning } from './environment.ts';
-import { CLI_FILE } from './package-root.ts';
+import { fillCommand, OWN_SERVER, type ServerProgram, takesConnections } from './server-program.ts';
 
 export interface ServerOrder {
   readonly policy: string;
@@ -44,7 +44,7 @@ function pickPort(): number {
 const living = new Set<ChildProcess>();
 const dataDirs = new Set<string>();
 process.on('exit', () => {
-  for (const child of living) child.kill('SIGKILL');
+  for (const child of living) signalGroup(child, 'SIGKILL');
   for (const dataDir of dataDirs) rmSync(dataDir, { recursive: true, force: true });
 });
 
@@ -58,14 +58,16 @@ export class ServerProcess {
   private pastCpuUs = 0;
   private readonly order: ServerOrder;
   private readonly pinning: Pinning | null;
+  private readonly program: ServerProgram;
   private readonly dataDir: string;
   private stderrTail = '';
   /** Wakes the server should we be killed while it is paused: stopped, it would not notice. */
   private waker: ChildProcess | null = null;
 
-  private constructor(order: ServerOrder, pinning: Pinning | null) {
+  private constructor(order: ServerOrder, pinning: Pinning | null, program: ServerProgram) {
     this.order = order;
     this.pinning = pinning;
+    this.program = program;
     try {
       this.dataDir = mkdtempSync(path.join(tmpdir(), 'ackbench-'));
     } catch (error) {
@@ -76,8 +78,12 @@ export class ServerProcess {
     dataDirs.add(this.dataDir);
   }
 
-  static async start(order: ServerOrder, pinning: Pinning | null): Promise<ServerProcess> {
-    const server = new ServerProcess(order, pinning);
+  static async start(
+    order: ServerOrder,
+    pinning: Pinning | null,
+    program: ServerProgram = OWN_SERVER,
+  ): Promise<ServerProcess> {
+    const server = new ServerProcess(order, pinning, program);
     for (let attempt = 1; ; attempt++) {
       server.port = pickPort();
       try {
@@ -148,32 +154,26 @@ export class ServerProcess {
 
   private sample() {
     const pid = this.child?.pid;
-    const sample = pid === undefined ? null : sampleProcess(pid);
+    const sample =
+      pid === undefined
+        ? null
+        : this.program.kind === 'command'
+          ? sampleTree(pid)
+          : sampleProcess(pid);
     if (sample !== null) this.peakRssBytes = Math.max(this.peakRssBytes, sample.peakRssBytes);
     return sample;
   }
 
   private async launch(): Promise<void> {
-    const { order, pinning } = this;
-    const flags = [
-      '--host=127.0.0.1',
-      `--port=${this.port}`,
-      `--policy=${order.policy}`,
-      `--store=${order.store}`,
-      `--data-dir=${this.dataDir}`,
-    ];
-    for (const [name, value] of Object.entries(order.settings)) {
-      const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-      flags.push(`--${flag}`, String(value));
-    }
-    const command = [process.execPath, CLI_FILE, 'serve', ...flags];
+    const { pinning } = this;
+    const { command, environment } = this.commandLine();
     if (pinning !== null) command.unshift('taskset', '-c', pinning.server);
     const [program, ...args] = command as [string, ...string[]];
     // Its own process group: Ctrl-C in the terminal is for the runner, which stops the server itself.
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
-      env: serverEnvironment(this.jwtKey),
+      env: { ...serverEnvironment(), ...environment },
     });
     this.child = child;
     living.add(child);
@@ -188,8 +188,34 @@ export class ServerProcess {
     this.port = ready.port;
   }
 
+  private commandLine(): { command: string[]; environment: Record<string, string> } {
+    const { order, program, port, jwtKey, dataDir } = this;
+    const { policy, store, settings } = order;
+    if (program.kind === 'command') {
+      const { text, environment } = fillCommand(program.command, { port, jwtKey, dataDir, policy });
+      return { command: ['sh', '-c', text], environment };
+    }
+    const flags = [
+      '--host=127.0.0.1',
+      `--port=${port}`,
+      `--policy=${policy}`,
+      `--store=${store}`,
+      `--data-dir=${dataDir}`,
+    ];
+    for (const [name, value] of Object.entries(settings)) {
+      const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      flags.push(`--${flag}`, String(value));
+    }
+    return {
+      command: [process.execPath, program.cliFile, 'serve', ...flags],
+      environment: { ACKBENCH_JWT_KEY: jwtKey, ACKBENCH_STOP_WITH_STDIN: '1' },
+    };
+  }
+
   private waitForReady(child: ChildProcess): Promise<{ url: string; port: number }> {
-    return new Promise((resolve, reject) => {
+    const { program, port } = this;
+    const settled = new AbortController();
+    return new Promise<{ url: string; port: number }>((resolve, reject) => {
       const give = (message: string): void => {
         clearTimeout(timer);
         reject(
@@ -197,23 +223,33 @@ export class ServerProcess {
         );
       };
       const timer = setTimeout(() => {
-        child.kill('SIGKILL');
+        signalGroup(child, 'SIGKILL');
         give(`the server was not ready within ${START_TIMEOUT_MS / 1000} s`);
       }, START_TIMEOUT_MS);
       child.once('error', (error) => give(`the server cannot be started: ${error.message}`));
       child.once('exit', (code) => give(`the server ended with exit code ${code}`));
+      const isReady = (ready: { url: string; port: number }): void => {
+        clearTimeout(timer);
+        resolve(ready);
+      };
+      if (program.kind === 'command') {
+        child.stdout?.resume(); // nobody reads it, and a full pipe would stop the server
+        void takesConnections(port, settled.signal).then(() => {
+          isReady({ url: `ws://127.0.0.1:${port}/v1/ws`, port });
+        });
+        return;
+      }
       let pending = '';
       child.stdout?.on('data', (chunk: Buffer) => {
         pending += chunk.toString('utf8');
         const lines = pending.split('\n');
         pending = lines.pop() ?? '';
         for (const line of lines) {
-          if (!line.includes('"listening"')) continue;
-          clearTimeout(timer);
-          resolve(JSON.parse(line) as { url: string; port: number });
+          if (line.includes('"listening"'))
+            isReady(JSON.parse(line) as { url: string; port: number });
         }
       });
-    });
+    }).finally(() => settled.abort());
   }
 
   private async end(signal: NodeJS.Signals): Promise<number | null> {
@@ -221,8 +257,8 @@ export class ServerProcess {
     if (child === null || child.exitCode !== null || child.signalCode !== null) return null;
     this.sample();
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    signalGroup(child, signal);
+    const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), STOP_TIMEOUT_MS);
     const code = await exited;
     clearTimeout(timer);
     this.child = null;
@@ -236,12 +272,19 @@ export class ServerProcess {
 }
 
 /** Only what we say configures the server under test: ACKBENCH_* of the user is for the runner. */
-function serverEnvironment(jwtKey: string): NodeJS.ProcessEnv {
+function serverEnvironment(): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (!name.startsWith('ACKBENCH_')) environment[name] = value;
   }
-  environment['ACKBENCH_JWT_KEY'] = jwtKey;
-  environment['ACKBENCH_STOP_WITH_STDIN'] = '1';
   return environment;
+}
+
+/** A command may have started further processes: they are of its group. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  } catch {
+    child.kill(signal); // no group of its own, or gone
+  }
 }

@@ -5,6 +5,7 @@
 import type { Pinning } from './environment.ts';
 import { type Scenario, variantsOf } from './scenario.ts';
 import { type ServerOrder, ServerProcess } from './server-process.ts';
+import { OWN_SERVER, type ServerProgram } from './server-program.ts';
 
 /** The servers that a scenario starts, in turn. */
 export function serverOrders(scenario: Scenario): ServerOrder[] {
@@ -57,9 +58,16 @@ export class ServerYard {
   private upcoming: ServerOrder[];
   private prepared: { order: string; server: Promise<ServerProcess> } | null = null;
 
+  private readonly program: ServerProgram;
+
   /** `upcoming`: what the runs will take, as far as it is known. */
-  constructor(pinning: Pinning | null, upcoming: readonly ServerOrder[]) {
+  constructor(
+    pinning: Pinning | null,
+    upcoming: readonly ServerOrder[],
+    program: ServerProgram = OWN_SERVER,
+  ) {
     this.pinning = pinning;
+    this.program = program;
     this.upcoming = [...upcoming];
   }
 
@@ -72,14 +80,14 @@ export class ServerYard {
     if (place !== -1) this.upcoming = this.upcoming.slice(place + 1);
     if (prepared?.order === key) return prepared.server;
     await discard(prepared);
-    return ServerProcess.start(order, this.pinning);
+    return ServerProcess.start(order, this.pinning, this.program);
   }
 
   /** Starts the server that follows the last one taken. Call it when nothing is measured. */
   prepareNext(): void {
     const order = this.upcoming[0];
     if (order === undefined || this.prepared !== null) return;
-    const server = ServerProcess.start(order, this.pinning);
+    const server = ServerProcess.start(order, this.pinning, this.program);
     server.catch(() => {}); // whoever takes it is told
     this.prepared = { order: JSON.stringify(order), server };
   }

@@ -19,11 +19,15 @@ import type { CostRow } from './offline-cost-run.ts';
 import {
   type Detection,
   detectionPower,
+  type Gate,
   type Result,
   type ScenarioResult,
   type Verdict,
 } from './result.ts';
 import { counted, formatBytes, formatCount, formatUs, significant } from './units.ts';
+
+/** So that a line stays below 120 columns. */
+const GATES_PER_LINE = 6;
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -244,6 +248,8 @@ function renderFigures(scenario: ScenarioResult): string {
       `  generator  ${significant(generator.cpuUsPerMessage)} us CPU/message, busy ${percent(generator.eluMean)} (max ${percent(generator.eluMax)}), loop delay p99 ${formatUs(Math.round(generator.loopDelayP99Us))}, gc ${percent(generator.gcShare)}`,
     );
   }
+  if (scenario.gates.length > 0 && scenario.variants.length === 0)
+    lines.push(...renderGates(scenario.gates));
   const recovery = scenario.extra['recovery'] as
     { reconnectedMs: number | null; steadyMs: number | null } | undefined;
   if (recovery !== undefined) {
@@ -281,6 +287,21 @@ function renderFigures(scenario: ScenarioResult): string {
     lines.push(`  threshold  ${outcome.threshold}: ${value}, ${mark}`);
   }
   return lines.join('\n');
+}
+
+/** Every gate with its value and limit, so many a line as fit. */
+function renderGates(gates: readonly Gate[]): string[] {
+  const texts = gates.map(({ id, value, limit, ok }) => {
+    const figure = Number.isInteger(value) ? formatCount(value) : significant(value);
+    const text = `${id} ${figure} (${limit})`;
+    return ok ? text : paint('red', `${text} FAILED`);
+  });
+  const lines: string[][] = [];
+  for (const [i, text] of texts.entries()) {
+    if (i % GATES_PER_LINE === 0) lines.push([]);
+    lines.at(-1)?.push(text);
+  }
+  return lines.map((line, i) => `  ${i === 0 ? 'gates     ' : '          '} ${line.join(', ')}`);
 }
 
 function zeroes(ledger: ScenarioResult['ledger']): string {

@@ -12,10 +12,16 @@ export {
 } from './link.ts';
 export type { EchoOrder, EchoReport } from './echo-worker.ts';
 export { endThreads, prepareThreads, runEcho, SwarmPool } from './pool.ts';
-export { type ProcessSample, sampleProcess } from './process-sampler.ts';
+export { type ProcessSample, sampleProcess, sampleTree } from './process-sampler.ts';
 export { Random } from './random.ts';
-export { isQuantileKnown, LATENCY_MAX_US, type LatencySummary, Recorder } from './recorder.ts';
-export { Arrivals, ReceiverChoice } from './schedule.ts';
+export {
+  isQuantileKnown,
+  LATENCY_MAX_US,
+  type LatencySummary,
+  percentileText,
+  Recorder,
+} from './recorder.ts';
+export { Arrivals, instantsUs, ReceiverChoice } from './schedule.ts';
 export { Payload, PAYLOAD_MIN_BYTES, PayloadReader } from './payload.ts';
 export { connectionsMax, isLoopback, parseEndpoint } from './endpoint.ts';
 export type * from './swarm-config.ts';
@@ -23,12 +29,18 @@ export type { SwarmReport } from './swarm.ts';
 export { LATENCIES, type Latency, type SecondSample } from './tally.ts';
 export { createMinter } from './token.ts';
 export type { SwarmStatus } from './worker.ts';
+/** Of the protocol: what experiments name, and what the servers that calibrate them speak. */
 export {
+  Confirmation,
+  decode,
+  DecodeResult,
+  encodeAlone,
   ExitCode,
   Kind,
   KIND_NAME,
   KINDS,
   Order,
+  Packet,
   Policy,
   PullStrategy,
   type RetransmitTimers,

@@ -51,13 +51,15 @@ export class Payload {
   intendedAtUs = 0;
   sentAtUs = 0;
   /** Its message counts for latency and has not settled. */
-  isInWindow = false;
+  isInWindow = true;
   /** Whom its message is for, and the book that it was entered in. */
   receiver = 0;
   book: SentBook | null = null;
   private readonly view: DataView;
 
   constructor(length: number) {
+    // Written a second time, lest V8 compile it in as a constant until the window opens.
+    this.isInWindow = false;
     assert(length >= PAYLOAD_MIN_BYTES, 'the payload holds its header');
     this.bytes = new Uint8Array(length);
     this.view = new DataView(this.bytes.buffer);

@@ -30,6 +30,38 @@ export function sampleProcess(pid: number): ProcessSample | null {
   }
 }
 
+/**
+ * A process and all that it started and that lives now, summed: of a server that is several processes,
+ * or that a shell started. Peaks are summed, too, which is an upper bound.
+ */
+export function sampleTree(pid: number): ProcessSample | null {
+  const own = sampleProcess(pid);
+  if (own === null) return null;
+  return childrenOf(pid)
+    .map(sampleTree)
+    .reduce<ProcessSample>(
+      (sum, child) => ({
+        cpuUs: sum.cpuUs + (child?.cpuUs ?? 0),
+        rssBytes: sum.rssBytes + (child?.rssBytes ?? 0),
+        peakRssBytes: sum.peakRssBytes + (child?.peakRssBytes ?? 0),
+      }),
+      own,
+    );
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+        .split(' ')
+        .filter((text) => text !== '')
+        .map(Number),
+    );
+  } catch {
+    return []; // gone, or a kernel that does not list them
+  }
+}
+
 function cpuUsOf(pid: number): number {
   try {
     let ns = 0;

@@ -7,7 +7,12 @@
  * would be a tenth of the generator's time. Percentiles and the interchange format (HdrHistogram V2,
  * compressed, base64) come from the library.
  */
-import { build, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
+import {
+  build,
+  decodeFromCompressedBase64,
+  encodeIntoCompressedBase64,
+  type Histogram,
+} from 'hdr-histogram-js';
 
 /** Largest value; stands for "never" too: a message that did not arrive is not left out. */
 export const LATENCY_MAX_US = 3_600_000_000;
@@ -40,6 +45,18 @@ export interface LatencySummary {
   max: number;
   /** HdrHistogram V2, compressed, base64; values in µs. */
   hdr: string;
+}
+
+/** Reporting points of a percentile text up to each halving of the distance to 100 %. */
+const TICKS_PER_HALF = 5;
+const US_PER_MS = 1000;
+
+/**
+ * A summary's `hdr` as HdrHistogram's percentile distribution (`.hgrm`), values in ms. Values are the
+ * largest of their bucket there, up to 0.1 % above what was recorded.
+ */
+export function percentileText(hdr: string): string {
+  return decodeFromCompressedBase64(hdr).outputPercentileDistribution(TICKS_PER_HALF, US_PER_MS);
 }
 
 /** A quantile needs so many samples beyond it before it is printed: 100 / (1 - q) in all. */
@@ -90,10 +107,11 @@ export class Recorder {
 
   add(other: RecorderState): void {
     const { counts } = this;
-    for (let i = 0; i < counts.length; i++) counts[i]! += other.counts[i] as number;
+    // Before the loop, which is compiled while it runs: what comes after it would undo that each time.
     this.total += other.total;
     this.sumUs += other.sumUs;
     this.maxUs = Math.max(this.maxUs, other.maxUs);
+    for (let i = 0; i < counts.length; i++) counts[i]! += other.counts[i] as number;
   }
 
   reset(): void {

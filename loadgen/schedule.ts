@@ -7,7 +7,7 @@
  * M/M/1). The worker's rate is its share of the total; the superposition of independent Poisson
  * streams is Poisson again.
  */
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
 
 export const Arrivals = { Poisson: 'poisson', Constant: 'constant', Burst: 'burst' } as const;
 export type Arrivals = (typeof Arrivals)[keyof typeof Arrivals];
@@ -62,8 +62,42 @@ export class Schedule {
   }
 }
 
+/**
+ * The first `count` instants of a generator's schedule, µs from the start of the load: what an open
+ * loop of that seed and rate will do, known beforehand. `from` = its first user.
+ */
+export function instantsUs(
+  options: ScheduleOptions & { readonly seed: number; readonly from: number },
+  count: number,
+): number[] {
+  const schedule = new Schedule(options, scheduleRandom(options));
+  return Array.from({ length: count }, () => schedule.takeUs());
+}
+
+/** The stream that a generator's schedule draws from. */
+export function scheduleRandom({ seed, from }: { seed: number; from: number }): Random {
+  return new Random(seed, `schedule ${from}`);
+}
+
+const INTERVAL_US = 100_000;
+
+/** What the instants that were really used look like. */
+export interface GapSummary {
+  /** Gaps, and whole intervals of 100 ms. */
+  count: number;
+  intervals: number;
+  coefficientOfVariation: number;
+  dispersion: number;
+}
+
 /** Gap statistics of what was really scheduled: the law of arrivals is checked in every run. */
 export class GapStatistics {
+  /** Arrivals in the current interval of 100 ms, and Welford's sums over the whole intervals. */
+  private intervalEndUs = -1;
+  private inInterval = 0;
+  private intervalCount = 0;
+  private intervalMean = 0;
+  private intervalSquares = 0;
   private count = 0;
   private mean = 0;
   private squares = 0;
@@ -79,15 +113,33 @@ export class GapStatistics {
       this.squares += delta * (gap - this.mean);
     }
     this.previousUs = intendedUs;
+    if (this.intervalEndUs < 0) this.intervalEndUs = intendedUs + INTERVAL_US;
+    while (intendedUs >= this.intervalEndUs) this.closeInterval();
+    this.inInterval++;
   }
 
-  /** Number of gaps. */
-  get gaps(): number {
-    return this.count;
+  /** Variance over mean of the arrivals per interval: 1 for Poisson, 0 for constant. */
+  private get dispersion(): number {
+    if (this.intervalCount < 2 || this.intervalMean === 0) return 0;
+    return this.intervalSquares / (this.intervalCount - 1) / this.intervalMean;
+  }
+
+  private closeInterval(): void {
+    this.intervalCount++;
+    const delta = this.inInterval - this.intervalMean;
+    this.intervalMean += delta / this.intervalCount;
+    this.intervalSquares += delta * (this.inInterval - this.intervalMean);
+    this.inInterval = 0;
+    this.intervalEndUs += INTERVAL_US;
+  }
+
+  summary(): GapSummary {
+    const { count, intervalCount, coefficientOfVariation, dispersion } = this;
+    return { count, intervals: intervalCount, coefficientOfVariation, dispersion };
   }
 
   /** Standard deviation of the gaps over their mean: 1 for Poisson, 0 for constant. */
-  get coefficientOfVariation(): number {
+  private get coefficientOfVariation(): number {
     if (this.count < 2 || this.mean === 0) return 0;
     return Math.sqrt(this.squares / (this.count - 1)) / this.mean;
   }

@@ -26,6 +26,7 @@ import { staysOffline } from './presence.ts';
 import { Random } from './random.ts';
 import type { RecorderState } from './recorder.ts';
 import { SocketHub, type SocketLimits } from './socket.ts';
+import type { GapSummary } from './schedule.ts';
 import type { SwarmConfig } from './swarm-config.ts';
 import { SwarmCounters } from './swarm-counters.ts';
 import { LATENCIES, type Latency, type SecondSample, Tally, type WindowCounts } from './tally.ts';
@@ -46,7 +47,7 @@ export interface SwarmReport {
   bytesSent: number;
   bytesReceived: number;
   /** Of the instants that were really used. */
-  gaps: { count: number; coefficientOfVariation: number };
+  gaps: GapSummary;
   /** Inside the measured window. */
   window: WindowCounts;
   health: LoopHealth;
@@ -324,10 +325,7 @@ export class Swarm {
       linkFaults: this.faults?.counts() ?? null,
       bytesSent: this.hub.bytesSent,
       bytesReceived: this.hub.bytesReceived,
-      gaps: {
-        count: this.workload.gaps.gaps,
-        coefficientOfVariation: this.workload.gaps.coefficientOfVariation,
-      },
+      gaps: this.workload.gaps.summary(),
       window: this.tally.window,
       health: this.meter.health(),
     };

@@ -9,7 +9,13 @@ import { bookOf, ReceivedBook, SentBook } from './ledger.ts';
 import { PayloadPool } from './payload-pool.ts';
 import { Presence } from './presence.ts';
 import { Random } from './random.ts';
-import { GapStatistics, ReceiverChoice, ReceiverPicker, Schedule } from './schedule.ts';
+import {
+  GapStatistics,
+  ReceiverChoice,
+  ReceiverPicker,
+  Schedule,
+  scheduleRandom,
+} from './schedule.ts';
 import type { SwarmConfig, TraceLoad } from './swarm-config.ts';
 import type { Swarm } from './swarm.ts';
 import type { VirtualClient } from './virtual-client.ts';
@@ -75,7 +81,7 @@ export class Workload {
     if (load.mode === 'open') {
       this.schedule = new Schedule(
         { ...load, ratePerSec: load.ratePerSec * config.share },
-        new Random(config.seed, `schedule ${config.from}`),
+        scheduleRandom(config),
       );
     } else if (load.mode === 'closed' && load.window !== null) {
       for (const client of swarm.senders) {

@@ -24,7 +24,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   autocannon: ['bench/http-pull-run.ts'],
   'cli-progress': ['bench/progress.ts'],
-  commander: ['bench/options.ts', 'server/main.ts', 'sim/main.ts'],
+  commander: [
+    'bench/compare/options.ts',
+    'bench/history/options.ts',
+    'bench/options.ts',
+    'bench/oracle/main.ts',
+    'server/main.ts',
+    'sim/main.ts',
+  ],
   'fast-jwt': ['loadgen/token.ts', 'server/auth.ts'],
   'hdr-histogram-js': ['loadgen/recorder.ts'],
   lmdb: ['server/stores/lmdb-store.ts'],
@@ -35,6 +42,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': [
     'bench/doctor.ts', // only asks whether its binary loads
     'bench/echo-server.ts',
+    'bench/oracle/server.ts',
     'server/connection.ts',
     'server/http-api.ts',
     'server/server.ts',
@@ -55,6 +63,7 @@ const MATTERS = [
   'mutants',
   'power-loss',
   'sabotaged',
+  'study',
   'support',
 ];
 

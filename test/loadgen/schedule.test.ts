@@ -6,6 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Random } from '../../loadgen/random.ts';
 import {
+  instantsUs,
+  scheduleRandom,
   Arrivals,
   GapStatistics,
   ReceiverChoice,
@@ -102,8 +104,8 @@ test('gap statistics agree with an independent two-pass computation', () => {
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
     const squares = gaps.reduce((sum, gap) => sum + (gap - mean) ** 2, 0);
     const expected = Math.sqrt(squares / (gaps.length - 1)) / mean;
-    assert.is(statistics.gaps, instants.length - 1);
-    within(statistics.coefficientOfVariation, expected, 1e-9, 'coefficient of variation');
+    assert.is(statistics.summary().count, instants.length - 1);
+    within(statistics.summary().coefficientOfVariation, expected, 1e-9, 'coefficient of variation');
   }
 });
 
@@ -111,7 +113,7 @@ test('gap statistics of hand-made gaps are exact', () => {
   const of = (instants: readonly number[]): number => {
     const statistics = new GapStatistics();
     for (const at of instants) statistics.add(at);
-    return statistics.coefficientOfVariation;
+    return statistics.summary().coefficientOfVariation;
   };
   assert.is(of([]), 0);
   assert.is(of([0]), 0);
@@ -223,5 +225,37 @@ for (const exponent of [0, 0.8, 1, 2]) {
     }
   });
 }
+
+test('counts per 100 ms scatter as much as their mean for Poisson, not at all for constant arrivals', () => {
+  const dispersion = (arrivals: Arrivals): { intervals: number; dispersion: number } => {
+    const statistics = new GapStatistics();
+    const options = { seed: 3, from: 0, arrivals, ratePerSec: 1000, burst: 50 };
+    for (const us of instantsUs(options, 100_000)) statistics.add(us);
+    return statistics.summary();
+  };
+  const poisson = dispersion('poisson');
+  // 100 s; four times its own scatter, sqrt(2 / 1000).
+  assert.ok(Math.abs(poisson.intervals - 1000) < 15);
+  within(poisson.dispersion, 1, 0.18, 'variance over mean');
+  assert.is(dispersion('constant').dispersion, 0);
+  assert.ok(dispersion('burst').dispersion < 0.9);
+});
+
+test('an interval without arrivals counts as one', () => {
+  const statistics = new GapStatistics();
+  for (const us of [0, 50_000, 350_000, 400_001]) statistics.add(us);
+  // From 0: two, none, none, one; the fifth is not over.
+  assert.is(statistics.summary().intervals, 4);
+  within(statistics.summary().dispersion, 11 / 12 / (3 / 4), 1e-9, 'variance over mean');
+});
+
+test('the instants of a schedule are known beforehand', () => {
+  const options = { seed: 9, from: 40, arrivals: 'poisson', ratePerSec: 500, burst: 1 } as const;
+  const schedule = new Schedule(options, scheduleRandom(options));
+  assert.equal(
+    instantsUs(options, 50),
+    Array.from({ length: 50 }, () => schedule.takeUs()),
+  );
+});
 
 test.run();

@@ -484,20 +484,20 @@ const CHECKER_ROWS: readonly Row[] = [
   {
     ...IN_GATES,
     name: 'gates never fail',
-    find: 'gates.push({ id, name, value, limit, ok });',
-    replace: 'gates.push({ id, name, value, limit, ok: ok || true });',
+    find: 'return { id, name, value, limit, ok };',
+    replace: 'return { id, name, value, limit, ok: ok || true };',
   },
   {
     ...IN_GATES,
     name: 'a missing socket is no matter',
-    find: 'input.socketsOpen === input.socketsAsked,',
-    replace: 'input.socketsOpen <= input.socketsAsked,',
+    find: 'ok: input.socketsOpen === input.socketsAsked,',
+    replace: 'ok: input.socketsOpen <= input.socketsAsked,',
   },
   {
     ...IN_GATES,
     name: 'the limit of the send lag is the smaller of the two',
-    find: 'Math.max(1000, 0.05 * input.deliverUsP99)',
-    replace: 'Math.min(1000, 0.05 * input.deliverUsP99)',
+    find: 'Math.max(1000, 0.05 * deliverUsP99)',
+    replace: 'Math.min(1000, 0.05 * deliverUsP99)',
   },
   {
     ...IN_GATES,

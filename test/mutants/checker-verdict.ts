@@ -234,7 +234,7 @@ function drawGates(random: Random): { input: GateInput; failing: Set<string> } {
   draw('G7', (isBroken) => {
     const deviation = isBroken ? 0.051 : 0.049;
     const coefficientOfVariation = 1 + (random.chance(0.5) ? deviation : -deviation);
-    input.gaps = { count: 100_000, coefficientOfVariation };
+    input.gaps = { ...input.gaps, coefficientOfVariation };
   });
   draw('G1', (isBroken) => {
     // 1 ms, or 5 % of the delivery's p99 where that is more.
@@ -242,9 +242,26 @@ function drawGates(random: Random): { input: GateInput; failing: Set<string> } {
     input.sendLagUsP99 = Math.max(1000, input.deliverUsP99 / 20) + (isBroken ? 1 : 0);
   });
   draw('G3', (isBroken) => (input.busyMean = isBroken ? 0.71 : 0.7));
-  draw('G5', (isBroken) => (input.loopDelayP99Us = isBroken ? 5001 : 5000));
+  draw('G5', (isBroken) => {
+    const limitUs = Math.min(5000, Math.max(1000, input.deliverUsP99 / 2));
+    input.loopDelayP99Us = limitUs + (isBroken ? 1 : 0);
+  });
+  draw('G4', (isBroken) => {
+    const isStolen = random.chance(0.5);
+    const over = isBroken ? 0.001 : 0;
+    input.processorTime = isStolen
+      ? { stolen: 0.02 + over, others: 0 }
+      : { stolen: 0, others: 0.1 + over };
+  });
+  draw('G9', (isBroken) => {
+    const coldUs = isBroken ? 6001 : 6000;
+    input.confirmUsP50 = [coldUs, coldUs, ...new Array<number>(8).fill(4000)];
+  });
   draw('G6', (isBroken) => (input.gcShare = isBroken ? 0.021 : 0.02));
-  draw('G8', (isBroken) => (input.inflightLast = 5 + input.sent * (isBroken ? 0.011 : 0.009)));
+  draw('G8', (isBroken) => {
+    const last = 5 + input.sent * (isBroken ? 0.011 : 0.009);
+    input.inflight = [5, 5, 5, 5, 5, 5, 5, last, last, last];
+  });
   draw('G11', (isBroken) => {
     input.inflightAreaUs *= 100;
     const deviation = isBroken ? 0.06 : 0.04;
@@ -253,8 +270,8 @@ function drawGates(random: Random): { input: GateInput; failing: Set<string> } {
   return { input, failing };
 }
 
-const GATES = 'G1 G10 G11 G2 G3 G5 G6 G7 G8'.split(' ');
-const GATES_OF_AUDIT = ['G10', 'G2', 'G7'];
+const GATES = 'G10 G2 G7 G7 G1 G3 G3 G5 G6 G4 G4 G8 G8 G8 G9 G11'.split(' ');
+const GATES_OF_AUDIT = ['G10', 'G2', 'G7', 'G7'];
 
 /** Judges a run of which it is known which gates it must fail. */
 export function huntGates(
@@ -270,8 +287,10 @@ export function huntGates(
   const gates = judgeGates({ ...input, judged, mode });
   const ids = gates.map(({ id }) => id).sort();
   if (ids.join() !== [...applying].sort().join()) return 'gates: those that apply';
-  const wrong = gates.find(({ id, ok }) => ok === failing.has(id));
-  return wrong === undefined ? null : `gates: ${wrong.id}`;
+  const wrong = ids.find(
+    (id) => failing.has(id) !== gates.some((gate) => gate.id === id && !gate.ok),
+  );
+  return wrong === undefined ? null : `gates: ${wrong}`;
 }
 
 interface ThresholdModule {

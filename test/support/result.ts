@@ -25,6 +25,7 @@ export function scenarioResult(facts: Partial<ScenarioResult> = {}): ScenarioRes
     dedupe: { wireArrivals: 1000, wireDuplicates: 0, wireDuplicateRatio: 0, absorbed: 0 },
     retransmit: { count: 0, ratio: 0 },
     packets: { 'msg:R': 1000, 'msg:A': 1000 },
+    bytes: { sent: 200_000, received: 250_000 },
     server: { cpuUsPerMessage: 12.5, rssBytes: 2 ** 26, peakRssBytes: 2 ** 27 },
     generator: { cpuUsPerMessage: 9, eluMean: 0.2, eluMax: 0.3, loopDelayP99Us: 900, gcShare: 0 },
     gates: [],

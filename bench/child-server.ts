@@ -1,37 +1,44 @@
-/** The raw echo server as a child process, on the core that the server under test has. */
+/** Small servers of the bench's own (raw echo, oracle) as child processes, on the server's core. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Pinning } from './environment.ts';
 
 const START_TIMEOUT_MS = 15_000;
 
-/** Echo servers that live now: ended when this process ends. */
+/** Those that live now: ended when this process ends. */
 const living = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of living) child.kill('SIGKILL');
 });
 
-export class EchoProcess {
+export class ChildServer {
   readonly url: string;
   private readonly child: ChildProcess;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, url: string) {
     this.child = child;
-    this.url = `ws://127.0.0.1:${port}/`;
+    this.url = url;
   }
 
   get pid(): number {
     return this.child.pid as number;
   }
 
-  /** Rejects with one sentence when it does not start. */
-  static start(pinning: Pinning | null): Promise<EchoProcess> {
-    const source = import.meta.url.endsWith('.ts') ? './echo-server.ts' : './echo-server.js';
-    const command = [process.execPath, fileURLToPath(new URL(source, import.meta.url))];
+  /**
+   * `script` is relative to this folder and without ending; `path` is that of the WebSocket. Rejects
+   * with one sentence when it does not start.
+   */
+  static start(
+    { script, path, args = [] }: { script: string; path: string; args?: readonly string[] },
+    pinning: Pinning | null,
+  ): Promise<ChildServer> {
+    const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const source = fileURLToPath(new URL(`${script}.${ending}`, import.meta.url));
+    const command = [process.execPath, source, ...args];
     if (pinning !== null) command.unshift('taskset', '-c', pinning.server);
-    const [program, ...args] = command as [string, ...string[]];
+    const [program, ...rest] = command as [string, ...string[]];
     // Its own process group: Ctrl-C in the terminal is for the runner, which ends it itself.
-    const child = spawn(program, args, {
+    const child = spawn(program, rest, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       detached: true,
     });
@@ -40,8 +47,8 @@ export class EchoProcess {
       const timer = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT_MS);
       child.once('message', (port: number) => {
         clearTimeout(timer);
-        if (port > 0) resolve(new EchoProcess(child, port));
-        else reject(new Error('the server cannot be started: the echo server has no port'));
+        if (port > 0) resolve(new ChildServer(child, `ws://127.0.0.1:${port}${path}`));
+        else reject(new Error(`the server cannot be started: no port for ${script}`));
       });
       child.once('error', (error) => {
         reject(new Error(`the server cannot be started: ${error.message}`));
@@ -49,7 +56,7 @@ export class EchoProcess {
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
         living.delete(child);
-        reject(new Error(`the server ended with ${signal ?? `exit code ${code}`}: echo server`));
+        reject(new Error(`the server ended with ${signal ?? `exit code ${code}`}: ${script}`));
       });
     });
   }

@@ -1,0 +1,159 @@
+/**
+ * `ackbench compare`. The table on stdout, progress on stderr. Ctrl-C keeps the pairs done so far and
+ * reports them; a second one ends at once.
+ */
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
+import { describeEnvironment, detectPinning, pinSelf } from '../environment.ts';
+import { interruptible } from '../interrupt.ts';
+import { TOOL } from '../package-root.ts';
+import { createProgress } from '../progress.ts';
+import { isUnfit } from '../rig.ts';
+import { CheckoutError, requireSameProtocol } from './checkouts.ts';
+import { falseAlarmsOf, noteSelfComparison } from './false-alarms.ts';
+import { compareFiles } from './files.ts';
+import { type CompareOptions, type CompareWord, parseCompare } from './options.ts';
+import { runPairs } from './pairs.ts';
+import { COMPARE_SCHEMA, type Comparison, conclude } from './report.ts';
+import { describeSide, type Side, sideOfRef } from './side.ts';
+import { renderComparison, renderComparisonMarkdown } from './table.ts';
+
+/** Runs the command; the exit code. */
+export async function compare(argv: readonly string[]): Promise<ExitCode> {
+  const options = parseCompare(argv);
+  if (options === 'done') return ExitCode.Pass;
+  if ('mistakes' in options) {
+    for (const mistake of options.mistakes) process.stderr.write(`compare: ${mistake}\n`);
+    process.stderr.write('Run with --help to see all flags.\n');
+    return ExitCode.Usage;
+  }
+  if (options.a.kind === 'file' && options.b.kind === 'file') {
+    const { text, exitCode } = compareFiles(options.a.file, options.b.file);
+    (exitCode === ExitCode.Usage ? process.stderr : process.stdout).write(text);
+    return exitCode;
+  }
+  const signal = interruptible('compare', 'reporting the pairs done so far');
+  try {
+    const comparison = await runComparison(options, signal);
+    process.stdout.write(renderComparison(comparison));
+    const isWritten = keep(comparison, options);
+    if (comparison.interrupted) return ExitCode.Interrupted;
+    if (!isWritten) return ExitCode.Invalid;
+    if (comparison.verdict === 'worse') return ExitCode.Failed;
+    return comparison.verdict === 'invalid' ? ExitCode.Invalid : ExitCode.Pass;
+  } catch (error) {
+    if (signal.aborted) return ExitCode.Interrupted;
+    if (error instanceof CheckoutError) {
+      process.stderr.write(`compare: ${error.message}\n`);
+      return ExitCode.Usage;
+    }
+    if (!isUnfit(error)) throw error;
+    process.stderr.write(`compare: ${(error as Error).message}\n`);
+    return ExitCode.Invalid;
+  }
+}
+
+/** Both sides made ready, the pairs run and judged. For `study` as well. */
+export async function runComparison(
+  options: Omit<CompareOptions, 'jsonFile' | 'markdownFile'>,
+  signal: AbortSignal,
+): Promise<Comparison> {
+  const progress = createProgress({ enabled: options.progress });
+  const startedAt = new Date();
+  const startMs = performance.now();
+  const ready = { log: progress.log, signal };
+  const a = await sideOf(options.a, ready);
+  const b = await sideOf(options.b, ready);
+  if (a.checkout !== null && b.checkout !== null) requireSameProtocol(a.checkout, b.checkout);
+  const pinning = a.target === null && b.target === null ? detectPinning() : null;
+  const environment = describeEnvironment(pinning); // before pinning, which hides cores
+  pinSelf(pinning);
+  const workers = options.workers ?? Math.max(1, environment.cores - 1);
+  prepareThreads(workers);
+  const { scenarios, stage1Pairs, stage2Pairs, seed, outDir } = options;
+  progress.log(`A: ${a.label}; B: ${b.label}; seed ${seed}`);
+  const outcome = await runPairs({
+    a,
+    b,
+    scenarios,
+    stage1Pairs,
+    stage2Pairs,
+    context: { seed, workers, progress, signal },
+    pinning,
+  });
+  const concluded = conclude(outcome);
+  const isInterrupted = signal.aborted;
+  const isSelf =
+    a.checkout !== null &&
+    a.checkout.sha === b.checkout?.sha &&
+    !a.checkout.isDirty &&
+    !b.checkout.isDirty;
+  if (isSelf && !isInterrupted) {
+    const changed = concluded.metrics.filter(({ verdict }) => /worse|better/.test(verdict));
+    noteSelfComparison(outDir, {
+      environment,
+      startedAt: startedAt.toISOString(),
+      metrics: concluded.metrics.filter(({ verdict }) => verdict !== 'invalid').length,
+      alarms: changed.map(({ name }) => name),
+    });
+  }
+  return {
+    schema: COMPARE_SCHEMA,
+    kind: 'comparison',
+    tool: TOOL,
+    startedAt: startedAt.toISOString(),
+    durationS: (performance.now() - startMs) / 1000,
+    seed,
+    interrupted: isInterrupted,
+    environment,
+    a: describeSide(a),
+    b: describeSide(b),
+    scenarios,
+    stage1Pairs,
+    stage2Pairs,
+    isStage2Needed: outcome.isStage2Needed,
+    pairs: outcome.pairs,
+    ...concluded,
+    falseAlarms: falseAlarmsOf(outDir, environment),
+  };
+}
+
+async function sideOf(
+  word: CompareWord,
+  options: { log: (line: string) => void; signal: AbortSignal },
+): Promise<Side> {
+  if (word.kind === 'side') return word.side;
+  return sideOfRef(word.kind === 'ref' ? word.ref : null, options);
+}
+
+/** Writes the comparison wherever it can; false when a place refused it. */
+function keep(comparison: Comparison, options: CompareOptions): boolean {
+  const stamp = comparison.startedAt.replace(/[:.]/g, '-');
+  const json = `${JSON.stringify(comparison, null, 1)}\n`;
+  const markdown = renderComparisonMarkdown(comparison);
+  const files: [string, string][] = [[path.join(options.outDir, `${stamp}-compare.json`), json]];
+  if (options.jsonFile !== null) files.push([options.jsonFile, json]);
+  if (options.markdownFile !== null) files.push([options.markdownFile, markdown]);
+  let isWritten = true;
+  const attempt = (what: string, write: () => void): void => {
+    try {
+      write();
+    } catch (error) {
+      isWritten = false;
+      process.stderr.write(`compare: cannot write ${what}: ${(error as Error).message}\n`);
+    }
+  };
+  for (const [file, text] of files) {
+    attempt(file, () => {
+      mkdirSync(path.dirname(file), { recursive: true });
+      writeFileSync(file, text);
+      process.stderr.write(`comparison: ${file}\n`);
+    });
+  }
+  const summary = process.env['GITHUB_STEP_SUMMARY'];
+  if (summary !== undefined && summary !== '') {
+    attempt('the step summary', () => appendFileSync(summary, markdown));
+  }
+  return isWritten;
+}

@@ -1,0 +1,64 @@
+/** `ackbench oracle` as a user runs it, in its short form. */
+// deadline: 240s
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Finding } from '../../bench/oracle/oracles.ts';
+import { runCli, stopAll } from '../support/bench-process.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'ackbench-oracle-test-'));
+test.after(() => {
+  stopAll();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function findings(
+  name: string,
+): Promise<{ code: number | null; found: Finding[]; said: string }> {
+  const json = join(dir, `${name}.json`);
+  const { code, stdout, stderr } = await runCli(['oracle', name, '--quick', '--json', json]);
+  const { findings: found } = JSON.parse(readFileSync(json, 'utf8')) as { findings: Finding[] };
+  return { code, found, said: `${stdout}${stderr}` };
+}
+
+/** On a machine that is too disturbed to measure on, a run may be invalid, but never wrong. */
+const RIGHT_OR_UNFIT = [0, 3];
+
+test('a stall is reported as long as it was, and a closed loop hides it', async () => {
+  const { code, found, said } = await findings('stall');
+  const [stall] = found;
+  assert.ok(RIGHT_OR_UNFIT.includes(code ?? -1), said);
+  if (code === 3) return;
+  const p90 = stall?.readings.find(({ quantile }) => quantile === 0.9);
+  assert.is(p90?.expectedUs, 600_000);
+  assert.ok(p90?.ok, said);
+  assert.ok((p90?.naiveUs ?? Infinity) < 60_000, 'the closed loop shows a tenth of it at most');
+});
+
+test('delays of a known law are reported as they are', async () => {
+  const { code, found, said } = await findings('delays');
+  assert.ok(RIGHT_OR_UNFIT.includes(code ?? -1), said);
+  assert.equal(
+    found.map(({ name }) => name),
+    ['exponential', 'bimodal'],
+  );
+  if (code === 0) for (const { readings } of found) assert.ok(readings.length >= 2, said);
+});
+
+test('a generator that cannot keep up is declared invalid', async () => {
+  const { code, found, said } = await findings('saturation');
+  assert.is(code, 0, said);
+  assert.match(found[0]?.note ?? '', /^invalid: .*the generator was the bottleneck/);
+});
+
+test('unknown oracles and flags are named, exit code 2', async () => {
+  const { code, stderr } = await runCli(['oracle', 'delphi', '--nonsense', '--seed', 'x']);
+  assert.is(code, 2);
+  assert.match(stderr, 'delphi: no such oracle; there are stall, delays, queue, saturation');
+  assert.match(stderr, 'unknown flag --nonsense');
+  assert.match(stderr, '--seed x');
+});
+
+test.run();
