@@ -175,7 +175,7 @@ function swarmOf({ swarm, payload }: LedgerModules, clients: readonly Ledgered[]
       window: {},
     },
     workload: {
-      gaps: { gaps: 0, coefficientOfVariation: 1 },
+      gaps: { summary: () => null },
       isRunning: false,
       onSettled: nothing,
       payloads: { at: () => ({ book: null }), give: nothing, unresolved: () => 0 },

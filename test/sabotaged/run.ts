@@ -12,6 +12,8 @@ import type { Sabotage } from './sabotages.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CLI_FILE = join(ROOT, 'bin/ackbench.mjs');
+/** What the command line asks for: without them it starts the runtime a second time. */
+const RUNTIME_FLAGS = ['--single-threaded-gc', '--no-memory-reducer'];
 const SERVE_FILE = join(import.meta.dirname, 'serve.ts');
 const JWT_KEY = 'the-key-of-every-sabotaged-server';
 const STDERR_CHARS_MAX = 4000;
@@ -89,7 +91,7 @@ function runBench(
   flags.push('--target', where.url, '--jwt-key', JWT_KEY, '--seed', String(seed));
   flags.push('--json', where.jsonFile, '--out', where.outDir, '--no-progress', '--workers', '1');
   if (durationS !== undefined) flags.push('--duration', `${Math.round(durationS * 1000)}ms`);
-  const bench = spawn(process.execPath, ['--single-threaded-gc', CLI_FILE, 'bench', ...flags], {
+  const bench = spawn(process.execPath, [...RUNTIME_FLAGS, CLI_FILE, 'bench', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: ownEnvironment(),
   });

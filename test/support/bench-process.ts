@@ -11,6 +11,8 @@ import type { Result } from '../../bench/result.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CLI_FILE = join(ROOT, 'bin/ackbench.mjs');
+/** What the command line asks for: without them it starts the runtime a second time. */
+const RUNTIME_FLAGS = ['--single-threaded-gc', '--no-memory-reducer'];
 /** Far beyond what anything here takes on a slow machine. */
 const PATIENCE_MS = 90_000;
 const POLL_MS = 20;
@@ -49,7 +51,7 @@ function environment(facts: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 /** Starts `ackbench <args>` with the flags that spare a second start of the runtime. */
 export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Cli {
-  const child = spawn(process.execPath, ['--single-threaded-gc', CLI_FILE, ...args], {
+  const child = spawn(process.execPath, [...RUNTIME_FLAGS, CLI_FILE, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(env),
