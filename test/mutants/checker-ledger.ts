@@ -175,7 +175,9 @@ function swarmOf({ swarm, payload }: LedgerModules, clients: readonly Ledgered[]
       window: {},
     },
     workload: {
-      gaps: { summary: () => null },
+      gaps: {
+        summary: () => ({ count: 0, intervals: 0, coefficientOfVariation: 1, dispersion: 1 }),
+      },
       isRunning: false,
       onSettled: nothing,
       payloads: { at: () => ({ book: null }), give: nothing, unresolved: () => 0 },
