@@ -131,7 +131,9 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
         result = await runScenario(context, scenario);
         result.extra['invalidBefore'] = first;
       }
-      result.extra['elapsedS'] = Math.round(performance.now() - scenarioStartMs) / 1000;
+      // A copy: of a scenario with variants, the first of them has the same object.
+      const elapsedS = Math.round(performance.now() - scenarioStartMs) / 1000;
+      result.extra = { ...result.extra, elapsedS };
       applyThresholds(result, scenario, options.thresholds);
       scenarios.push(result);
     }

@@ -13,6 +13,7 @@ import { gateReason } from '../gates.ts';
 import { type Gate, type Result, type ScenarioResult, worstVerdict } from '../result.ts';
 import type { ThresholdOutcome } from '../thresholds.ts';
 import { type NamedScenario, reasonsBesideThresholds, scenariosOf, uniqueNames } from './runs.ts';
+import { thresholdValue } from './threshold-text.ts';
 
 interface Outcome {
   readonly kind: 'failure' | 'error' | 'skipped';
@@ -145,7 +146,7 @@ function gateOutcome(gate: Gate, { reasons }: ScenarioResult): Outcome | null {
 }
 
 function thresholdOutcome(
-  { value, ok }: ThresholdOutcome,
+  threshold: ThresholdOutcome,
   scenario: ScenarioResult,
   isJudged: boolean,
 ): Outcome | null {
@@ -153,8 +154,8 @@ function thresholdOutcome(
     const why = 'not judged: the run is invalid or incomplete';
     return problem('skipped', 'threshold', [why, ...reasonsBesideThresholds(scenario)]);
   }
-  if (ok) return null;
-  return problem('failure', 'threshold', [value === null ? 'it has no value' : `it is ${value}`]);
+  if (threshold.ok) return null;
+  return problem('failure', 'threshold', [`it is ${thresholdValue(threshold)}`]);
 }
 
 function problem(kind: Outcome['kind'], type: string, lines: readonly string[]): Outcome {

@@ -10,6 +10,7 @@ import { renderResult } from '../table.ts';
 import type { ThresholdOutcome } from '../thresholds.ts';
 import { counted, formatBytes, formatCount, formatUs, significant } from '../units.ts';
 import { type NamedScenario, reasonsBesideThresholds, type Run, scenariosOf } from './runs.ts';
+import { thresholdValue } from './threshold-text.ts';
 
 export function renderMarkdown(result: Result): string {
   const blocks = [
@@ -57,9 +58,9 @@ function scenarioBlocks({ name, result, runs }: NamedScenario): string[] {
   return blocks;
 }
 
-function thresholdText({ threshold, value, ok }: ThresholdOutcome): string {
-  const figure = value === null ? 'no value' : significant(value);
-  return `threshold ${escape(threshold)}: ${figure}, ${ok ? 'ok' : '**missed**'}`;
+function thresholdText(outcome: ThresholdOutcome): string {
+  const { threshold, ok } = outcome;
+  return `threshold ${escape(threshold)}: ${thresholdValue(outcome)}, ${ok ? 'ok' : '**missed**'}`;
 }
 
 function latencyTable({ latency }: ScenarioResult): string[] {

@@ -56,7 +56,7 @@ test('what is wrong is listed once, and stands out', () => {
     text,
     [
       '\n\n- lost: 2 of 1000 messages',
-      '- threshold confirm.p99\\<1ms: 19,792, **missed**',
+      '- threshold confirm.p99\\<1ms: 19.8 ms, **missed**',
       '- threshold ledger.unknown==0: 0, ok\n\n',
     ].join('\n'),
   );
