@@ -235,7 +235,7 @@ export function queueOracle(rho: number): Oracle {
       law,
       load({
         ...common,
-        name: `queue-${rho}`,
+        name: `queue-${Math.round(100 * rho)}`,
         load: { mode: 'open', ratePerSec },
         durationS: warmupS + windowS,
       }),
@@ -245,7 +245,7 @@ export function queueOracle(rho: number): Oracle {
       law,
       load({
         ...common,
-        name: `queue-${rho}-naive`,
+        name: `queue-${Math.round(100 * rho)}-naive`,
         load: { mode: 'closed', outstanding: 1 },
         durationS: warmupS + 12,
       }),
