@@ -168,8 +168,11 @@ export async function runLoadOnce(
     const waitUntil = (ms: number): Promise<void> =>
       pause(startMs + ms - performance.now(), signal);
 
+    const happened: ServerEventTaken[] = [];
     const serverEvents =
-      isLoad && servers.length > 0 ? runServerEvents(scenario, servers, waitUntil, signal) : [];
+      isLoad && servers.length > 0
+        ? runServerEvents(scenario, servers, waitUntil, { signal, happened })
+        : [];
     const disturbances = [...serverEvents, chaos?.run(startMs, signal)];
     for (const disturbance of disturbances) disturbance?.catch(() => {}); // told where awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
@@ -217,6 +220,7 @@ export async function runLoadOnce(
       rssBytes,
       peakRssBytes: sumOfServers(parts, (server) => server.peakRssBytes),
     });
+    if (happened.length > 0) result.extra['serverEvents'] = happened;
     if (recovered !== null) result.extra['recovery'] = recovered;
     if (layout.reason !== '' || layout.servers > 1) {
       result.extra['layout'] = { ...layout, generators: slices.length };
@@ -263,14 +267,21 @@ function addChaos(result: ScenarioResult, chaos: ChaosReport, isInterrupted: boo
   if (result.verdict === 'pass') result.verdict = 'invalid';
 }
 
+/** How long a server was really away: timers are late, and a restart takes its time. */
+export interface ServerEventTaken {
+  readonly action: string;
+  readonly tookMs: number;
+}
+
 /** kill: SIGKILL, and a restart on the same data after forMs. pause: SIGSTOP for forMs. */
 function runServerEvents(
   scenario: LoadScenario,
   servers: readonly ServerProcess[],
   waitUntil: (ms: number) => Promise<void>,
-  signal: AbortSignal,
+  { signal, happened }: { signal: AbortSignal; happened: ServerEventTaken[] },
 ): Promise<unknown>[] {
   const happens = async (server: ServerProcess, action: string, forMs: number): Promise<void> => {
+    const fromMs = performance.now();
     if (action === 'kill') {
       await server.kill();
       await pause(forMs);
@@ -280,6 +291,7 @@ function runServerEvents(
       await pause(forMs);
       server.resume();
     }
+    happened.push({ action, tookMs: performance.now() - fromMs });
   };
   return scenario.serverEvents.map(async ({ atS, action, forMs }) => {
     await waitUntil(atS * 1000);

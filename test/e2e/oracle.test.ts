@@ -29,7 +29,7 @@ test('a stall is reported, and a closed loop hides it', async () => {
   assert.ok([0, 1, 3].includes(code ?? -1), said);
   const p90 = found[0]?.readings.find(({ quantile }) => quantile === 0.9);
   if (p90 === undefined) return assert.unreachable(said);
-  assert.is(Math.round(p90.expectedUs), 600_000);
+  assert.ok(p90.expectedUs >= 599_000, said);
   assert.ok(p90.reportedUs > 500_000, said);
   const naiveUs = p90.naiveUs;
   // A disturbed closed loop may have too few samples for a p90.
