@@ -100,6 +100,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     progress,
     signal,
   };
+  const commit = describeCommit(); // now: one made during the run is not what was measured
   const startedAt = new Date();
   const startMs = performance.now();
   const scenarios: ScenarioResult[] = [];
@@ -154,7 +155,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     durationS: (performance.now() - startMs) / 1000,
     seed: options.seed,
     interrupted: isInterrupted,
-    commit: describeCommit(),
+    commit,
     environment,
     target:
       options.target === null

@@ -96,9 +96,11 @@ export async function checkOut(
     await make(directory, async (draft) => {
       log(`${ref}: unpacking ${sha.slice(0, 12)}`);
       unpack(sha, draft);
-      const modules = await installFor(draft, { ref, log, signal });
-      symlinkSync(modules, path.join(draft, 'node_modules'), 'dir');
+      await linkPackages(draft, { ref, log, signal });
     });
+  } else {
+    // The working tree that it was linked to may have moved on to other packages.
+    await linkPackages(directory, { ref, log, signal });
   }
   for (const file of ['bin/ackbench.mjs', 'server/index.ts']) {
     if (existsSync(path.join(directory, file))) continue;
@@ -133,6 +135,17 @@ function unpack(sha: string, directory: string): void {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   execFileSync('tar', ['-x', '-C', directory], { input: tar, stdio: ['pipe', 'ignore', 'pipe'] });
+}
+
+/** Makes `node_modules` a link to the packages that fit the lock file in `directory`. */
+async function linkPackages(
+  directory: string,
+  options: { ref: string; log: (line: string) => void; signal: AbortSignal },
+): Promise<void> {
+  const modules = await installFor(directory, options);
+  const link = path.join(directory, 'node_modules');
+  rmSync(link, { force: true });
+  symlinkSync(modules, link, 'dir');
 }
 
 /** The `node_modules` that fits the lock file in `directory`. */
