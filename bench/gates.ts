@@ -43,7 +43,8 @@ const BUSY_SECOND_MAX = 0.95;
 const STOLEN_MAX = 0.02;
 const OTHERS_MAX = 0.1;
 const LOOP_DELAY_MAX_US = 5000;
-const LOOP_DELAY_FLOOR_US = 1000;
+/** The meter ticks once a millisecond: a single tick that was missed reads as one. */
+const LOOP_DELAY_FLOOR_US = 2000;
 const GC_MAX = 0.02;
 const GROWTH_MAX = 0.01;
 /** Seconds that a trend needs; shorter windows have the growth alone. */

@@ -29,8 +29,9 @@ import {
   swarmBase,
   TargetError,
 } from './rig.ts';
-import { type LoadScenario, type TraceScenario, variantsOf } from './scenario.ts';
+import { type LoadScenario, thresholdsOf, type TraceScenario, variantsOf } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
+import { ThresholdWatch } from './threshold-watch.ts';
 import { formatCount, formatUs } from './units.ts';
 import { readTrace, syntheticTrace } from './trace-file.ts';
 
@@ -141,12 +142,14 @@ export async function runLoadOnce(
   let startMs = 0;
   let sent = 0;
   const memory = new MemorySamples();
+  const watch = watchOf(context, scenario, layout.generators);
   const events = {
     onSecond: (worker: number, sample: SecondSample): void => {
       const isLoaded = worker === 0 && sample.second * 1000 < durationMs + 500;
       const rssBytes = isLoaded ? sumOfServers(parts, (server) => server.rssBytes()) : null;
       if (rssBytes !== null) memory.add(sample.second, rssBytes);
       const point = series.add(sample);
+      watch.add(sample);
       sent += sample.sent;
       const rate = `${formatCount(point.confirmedPerSec)} confirmed/s`;
       const faults = chaos === null ? '' : `, ${formatCount(chaos.faultsSoFar)} faults`;
@@ -165,15 +168,16 @@ export async function runLoadOnce(
     const startUs = nowUs() + START_DELAY_US;
     await pool.ask('startLoad', { startUs });
     startMs = performance.now() + (startUs - nowUs()) / 1000;
+    const ending = AbortSignal.any([signal, watch.signal]);
     const waitUntil = (ms: number): Promise<void> =>
-      pause(startMs + ms - performance.now(), signal);
+      pause(startMs + ms - performance.now(), ending);
 
     const happened: ServerEventTaken[] = [];
     const serverEvents =
       isLoad && servers.length > 0
-        ? runServerEvents(scenario, servers, waitUntil, { signal, happened })
+        ? runServerEvents(scenario, servers, waitUntil, { signal: ending, happened })
         : [];
-    const disturbances = [...serverEvents, chaos?.run(startMs, signal)];
+    const disturbances = [...serverEvents, chaos?.run(startMs, ending)];
     for (const disturbance of disturbances) disturbance?.catch(() => {}); // told where awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
@@ -181,7 +185,7 @@ export async function runLoadOnce(
     const processors = new ProcessorMeter();
     const ownBefore = process.cpuUsage();
     await waitUntil(durationMs);
-    // Shorter than planned after Ctrl-C: rates are over what was run.
+    // Shorter than planned when it was stopped: rates are over what was run.
     const loadedMs = Math.min(durationMs, performance.now() - startMs);
     const cpuAfter = sumOfServers(parts, (server) => server.cpuUs());
     const own = process.cpuUsage(ownBefore);
@@ -222,12 +226,13 @@ export async function runLoadOnce(
     });
     if (happened.length > 0) result.extra['serverEvents'] = happened;
     if (recovered !== null) result.extra['recovery'] = recovered;
+    if (watch.stop !== null) result.extra['stopped'] = watch.stop;
     if (layout.reason !== '' || layout.servers > 1) {
       result.extra['layout'] = { ...layout, generators: slices.length };
     }
     const memoryTrend = memory.trend();
     if (memoryTrend !== null) result.extra['memoryTrend'] = memoryTrend;
-    if (chaos !== null) addChaos(result, await chaos.report(reports), signal.aborted);
+    if (chaos !== null) addChaos(result, await chaos.report(reports), ending.aborted);
     progress.end(summaryLine(result, label));
     return result;
   } finally {
@@ -235,6 +240,20 @@ export async function runLoadOnce(
     await chaos?.close();
     await stopParts(parts);
   }
+}
+
+/** What may stop this load: thresholds of its own, and those of the flags that are meant for it. */
+function watchOf(
+  { stopsOn = [] }: RunContext,
+  scenario: LoadScenario | TraceScenario,
+  workers: number,
+): ThresholdWatch {
+  const own = thresholdsOf(scenario).flatMap(({ stops }) => stops ?? []);
+  const warmupS = scenario.kind === 'load' ? scenario.warmupS : 0;
+  return new ThresholdWatch(
+    [...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))],
+    { scenario: scenario.name, warmupS, workers },
+  );
 }
 
 function targetHostOf({ target }: RunContext): string | null {

@@ -27,9 +27,10 @@ import { serverOrders, ServerYard } from './server-yard.ts';
 import { createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
 import { isUnfit, type RunContext } from './rig.ts';
-import type { Scenario } from './scenario.ts';
+import { type Scenario, thresholdsOf } from './scenario.ts';
 import { renderResult } from './table.ts';
-import { judgeThreshold, parseThreshold, type Threshold } from './thresholds.ts';
+import type { Stop } from './threshold-watch.ts';
+import { judgeThreshold, type Threshold } from './thresholds.ts';
 
 const EXIT_OF: Readonly<Record<Verdict, ExitCode>> = {
   pass: ExitCode.Pass,
@@ -59,14 +60,22 @@ function applyThresholds(
   scenario: Scenario,
   fromFlags: readonly Threshold[],
 ): void {
-  const own = scenario.thresholds.map((text) => parseThreshold(text) as Threshold);
+  const runs = [result, ...result.variants];
+  const stops = runs.flatMap(({ extra }) => (extra['stopped'] as Stop | undefined) ?? []);
+  const own = thresholdsOf(scenario).map(({ threshold }) => threshold);
   for (const threshold of [...own, ...fromFlags]) {
-    const outcome = judgeThreshold(threshold, result);
+    // What stopped the load was missed, even if the rest that settled after it looks better.
+    const stop = stops.find((candidate) => candidate.threshold === threshold.text);
+    const outcome =
+      stop === undefined
+        ? judgeThreshold(threshold, result)
+        : { threshold: stop.threshold, value: stop.value, ok: false };
     if (outcome === null) continue;
     result.thresholds.push(outcome);
     if (outcome.ok) continue;
     const value = outcome.value === null ? 'has no value' : `is ${outcome.value}`;
-    result.reasons.push(`threshold ${outcome.threshold} missed: it ${value}`);
+    const when = stop === undefined ? '' : `, and the load was stopped after ${stop.second} s`;
+    result.reasons.push(`threshold ${outcome.threshold} missed: it ${value}${when}`);
     // An invalid or unknown run has no number that a threshold could judge.
     if (result.verdict === 'pass') result.verdict = 'fail';
   }
@@ -98,6 +107,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     servers,
     target: options.target,
     progress,
+    stopsOn: options.stopsOn,
     signal,
   };
   const commit = describeCommit(); // now: one made during the run is not what was measured

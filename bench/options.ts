@@ -10,6 +10,7 @@ import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
 import type { RunContext } from './rig.ts';
 import { parseScenario, readScenarioFile, type Scenario } from './scenario.ts';
 import { builtInSuite, extraScenarios } from './suite.ts';
+import { stopMistake } from './threshold-watch.ts';
 import { parseThreshold, type Threshold } from './thresholds.ts';
 import { readTrace } from './trace-file.ts';
 import { parseCount, parseDurationMs } from './units.ts';
@@ -18,6 +19,8 @@ export interface BenchOptions {
   scenarios: Scenario[];
   seed: number;
   thresholds: Threshold[];
+  /** Those of `thresholds` that stop a load. */
+  stopsOn: Threshold[];
   jsonFile: string | null;
   outDir: string;
   outputs: Output[];
@@ -40,6 +43,7 @@ interface BenchFlags {
   out?: string;
   output?: string[];
   threshold?: string[];
+  abortOnFail?: boolean;
   target?: string;
   jwtKey?: string;
   insecure?: boolean;
@@ -77,6 +81,7 @@ function benchCommand(): Command {
       collect,
     )
     .option('--threshold <rule>', "e.g. 'confirm.p99<50ms'; may be repeated", collect)
+    .option('--abort-on-fail', 'a missed --threshold stops the load, instead of waiting for its end')
     .option('--target <url>', 'measure this server (ws:// or wss://) instead of a fresh one')
     .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
     .option('--insecure', 'accept any TLS certificate of the target')
@@ -167,6 +172,10 @@ export function parseBench(
     if (typeof parsed === 'string') mistakes.push(`--threshold: ${parsed}`);
     else thresholds.push(parsed);
   }
+  if (flags.abortOnFail === true) {
+    if (flags.threshold === undefined) mistakes.push('--abort-on-fail: needs a --threshold');
+    mistakes.push(...thresholds.flatMap((threshold) => stopMistake(threshold) ?? []));
+  }
   const traceFile = setting(flags.trace, 'TRACE') ?? defaultTrace();
   if (traceFile !== null && !existsSync(traceFile)) {
     mistakes.push(`--trace ${traceFile}: no such file`);
@@ -239,6 +248,7 @@ export function parseBench(
     scenarios,
     seed: seed ?? Date.now() % 0x7fffffff,
     thresholds,
+    stopsOn: flags.abortOnFail === true ? thresholds : [],
     jsonFile,
     outDir,
     outputs,

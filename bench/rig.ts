@@ -26,6 +26,7 @@ import type { LatencyReport, SeriesPoint } from './result.ts';
 import type { Scenario } from './scenario.ts';
 import type { ServerOrder, ServerProcess } from './server-process.ts';
 import type { ServerYard } from './server-yard.ts';
+import type { Threshold } from './thresholds.ts';
 
 /** What all runs of one invocation share. */
 export interface RunContext {
@@ -39,6 +40,8 @@ export interface RunContext {
     readonly isInsecure: boolean;
   } | null;
   readonly progress: Progress;
+  /** Thresholds of the flags that stop a load when they are missed. */
+  readonly stopsOn?: readonly Threshold[];
   /** Aborted by Ctrl-C: load stops, what was measured is reported. */
   readonly signal: AbortSignal;
 }

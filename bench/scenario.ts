@@ -15,7 +15,8 @@ import {
   ReceiverChoice,
 } from '../loadgen/index.ts';
 import { LINK_ACTIONS } from './frame-proxy-link.ts';
-import { parseThreshold } from './thresholds.ts';
+import { stopMistake, type WatchedThreshold } from './threshold-watch.ts';
+import { parseThreshold, type Threshold } from './thresholds.ts';
 
 const share = z.number().min(0).max(1);
 const positive = z.number().positive();
@@ -182,19 +183,31 @@ const ServerEvents = z
   )
   .default([]);
 
+const Rule = z.string().superRefine((text, context) => {
+  const parsed = parseThreshold(text);
+  if (typeof parsed === 'string') context.addIssue({ code: 'custom', message: parsed });
+});
+
+/** A threshold that stops the load when it is missed, from `delayS` of the measured window on. */
+const StoppingRule = z
+  .strictObject({
+    threshold: Rule,
+    abortOnFail: z.boolean().default(true),
+    delayS: z.number().min(0).default(0),
+  })
+  .superRefine(({ threshold, abortOnFail }, context) => {
+    const parsed = parseThreshold(threshold);
+    if (typeof parsed === 'string' || !abortOnFail) return;
+    const message = stopMistake(parsed);
+    if (message !== null) context.addIssue({ code: 'custom', path: ['threshold'], message });
+  });
+
 const common = {
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'lower-case words joined by -'),
   description: z.string().default(''),
   server: Server,
   seed: whole(0, 0x7fffffff).optional(),
-  thresholds: z
-    .array(
-      z.string().superRefine((text, context) => {
-        const parsed = parseThreshold(text);
-        if (typeof parsed === 'string') context.addIssue({ code: 'custom', message: parsed });
-      }),
-    )
-    .default([]),
+  thresholds: z.array(z.union([Rule, StoppingRule])).default([]),
 };
 
 const client = {
@@ -356,7 +369,15 @@ export const Scenario = z
           message: 'an event lies after the load: atS must be below durationS',
         });
     }
-    for (const [i, text] of scenario.thresholds.entries()) {
+    for (const [i, rule] of scenario.thresholds.entries()) {
+      const text = typeof rule === 'string' ? rule : rule.threshold;
+      if (typeof rule !== 'string' && rule.abortOnFail && scenario.kind !== 'load') {
+        context.addIssue({
+          code: 'custom',
+          path: ['thresholds', i],
+          message: 'only a load can be stopped: abortOnFail has no meaning here',
+        });
+      }
       const parsed = parseThreshold(text);
       if (typeof parsed === 'string' || parsed.scenario === null) continue;
       if (parsed.scenario === scenario.name) continue;
@@ -387,6 +408,18 @@ export type TraceScenario = z.infer<typeof TraceScenario>;
 export type OfflineCostScenario = z.infer<typeof OfflineCostScenario>;
 export type HttpPullScenario = z.infer<typeof HttpPullScenario>;
 export type CeilingScenario = z.infer<typeof CeilingScenario>;
+
+/** A scenario's own thresholds; `stops` is null where missing it does not stop the load. */
+export function thresholdsOf(
+  scenario: Scenario,
+): { threshold: Threshold; stops: WatchedThreshold | null }[] {
+  return scenario.thresholds.map((rule) => {
+    const { threshold: text, abortOnFail, delayS } =
+      typeof rule === 'string' ? { threshold: rule, abortOnFail: false, delayS: 0 } : rule;
+    const threshold = parseThreshold(text) as Threshold;
+    return { threshold, stops: abortOnFail ? { threshold, delayS } : null };
+  });
+}
 
 /** Validates one scenario; the mistakes name `where` and the path inside. */
 export function parseScenario(value: unknown, where: string): Scenario | { mistakes: string[] } {

@@ -77,12 +77,18 @@ function collectGarbage(): void {
   for (let i = 0; i < 2; i++) collect();
 }
 
+/** Whether a run before this one has left its garbage in this thread. */
+let isUsed = false;
+
 /** The piscina task: runs until the command `stop`. */
 export default async function runSwarm(task: {
   config: SwarmConfig;
   port: CommandPort;
 }): Promise<void> {
   const { config, port } = task;
+  // What a saturated run left behind would be collected in the middle of the next run's window.
+  if (isUsed) collectGarbage();
+  isUsed = true;
   const swarm = new Swarm(config);
   const post = (message: WorkerMessage): void => port.postMessage(message);
   let seconds: NodeJS.Timeout | null = null;

@@ -66,14 +66,14 @@ const borders: [what: string, id: string, good: Partial<GateInput>, bad: Partial
   [
     'loop delay, half of the delivery',
     'G5',
-    { deliverUsP99: 3000, loopDelayP99Us: 1500 },
-    { deliverUsP99: 3000, loopDelayP99Us: 1501 },
+    { deliverUsP99: 6000, loopDelayP99Us: 3000 },
+    { deliverUsP99: 6000, loopDelayP99Us: 3001 },
   ],
   [
-    'loop delay, never asked to be below 1 ms',
+    'loop delay, never asked to be below 2 ms',
     'G5',
-    { deliverUsP99: 300, loopDelayP99Us: 1000 },
-    { deliverUsP99: 300, loopDelayP99Us: 1001 },
+    { deliverUsP99: 300, loopDelayP99Us: 2000 },
+    { deliverUsP99: 300, loopDelayP99Us: 2001 },
   ],
   [
     'stolen processor time',

@@ -296,6 +296,42 @@ test('a missed threshold fails the run and is named, exit code 1', async () => {
   assert.match(stdout, /^FAIL: /m);
 });
 
+test('a threshold with abortOnFail stops the load, and the run is settled, audited and failed', async () => {
+  const startMs = performance.now();
+  const { code, stdout, scenarios } = await measured([
+    {
+      ...TINY,
+      load: { mode: 'open', ratePerSec: 1500 },
+      durationS: 60,
+      warmupS: 0.5,
+      judged: 'audit',
+      thresholds: [{ threshold: 'confirm.p50<1us', abortOnFail: true, delayS: 1 }],
+    },
+  ]);
+  assert.is(code, 1);
+  assert.ok(performance.now() - startMs < 50_000, 'it ran on');
+  const scenario = scenarios[0] as ScenarioResult;
+  assert.is(scenario.verdict, 'fail');
+  assert.ok(scenario.ledger.attempted > 1000);
+  assert.is(scenario.ledger.lost, 0);
+  assert.is(scenario.ledger.unknown, 0);
+  assert.is((scenario.extra['stopped'] as { threshold: string }).threshold, 'confirm.p50<1us');
+  assert.match(stdout, /! threshold confirm\.p50<1us missed: it is \d+, and the load was stopped after \d+ s/);
+});
+
+test('what cannot stop a load is refused before it', async () => {
+  const late = await measured(
+    [{ ...TINY, thresholds: [{ threshold: 'ledger.lost==0', abortOnFail: true }] }],
+  );
+  assert.is(late.code, 2);
+  assert.match(late.stderr, '"ledger.lost==0" cannot stop a load');
+  const flag = await measured([TINY], ['--abort-on-fail', '--threshold', 'accept.p99<1ms']);
+  assert.is(flag.code, 2);
+  assert.match(flag.stderr, '"accept.p99<1ms" cannot stop a load');
+  const alone = await measured([TINY], ['--abort-on-fail']);
+  assert.match(alone.stderr, '--abort-on-fail: needs a --threshold');
+});
+
 /** Counters of the workers, as the result keeps them. */
 function disconnectsOf({ extra }: ScenarioResult): number {
   const counters = extra['counters'] as SwarmReport['counters'][];

@@ -1,0 +1,184 @@
+/**
+ * A capacity result: what `ackbench capacity` measured on one server, the model that was fitted to it,
+ * and how far the model was off where it was not fitted. `plan`, the fleet simulation and the report
+ * read it; nothing in it is an assumption.
+ */
+import { readFileSync } from 'node:fs';
+import type { Commit, Environment } from '../environment.ts';
+
+export const CAPACITY_SCHEMA = 1;
+
+/** What the server spends its processor on; the model has one demand for each. */
+export const OPERATIONS = [
+  /** A message to a receiver who is online: msg:R and ack:R in; msg:A, msg:N, ack:A, ack:N out. */
+  'online',
+  /** A message to a receiver who is offline: stored, msg:A and a forged ack:N out. */
+  'stored',
+  /** A stored message that leaves in a page. */
+  'pulled',
+  /** A connection: handshake, token, registration, the counts of its inbox. */
+  'connect',
+  /** A second of an open connection: its share of timers and heartbeats. */
+  'connectionSecond',
+  /** A KiB of message content that comes in. */
+  'payloadKiB',
+  /** A msg:R beyond the first of its message. */
+  'retransmit',
+  /**
+   * A packet that finds the server's event loop asleep: the wake-up costs more than the packet. Of
+   * packets that arrive at random, as many find it asleep as its idle share.
+   */
+  'wakeUp',
+] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** Operations per second of server time; `wakeUp` follows from the packets and the busy share. */
+export type OperationRates = Record<Exclude<Operation, 'wakeUp'>, number> & {
+  /** Packets that come in, per second. */
+  packetsIn: number;
+};
+
+/** One short run of the grid, or a probe of the search: what was offered and what was measured. */
+export interface CapacityRun {
+  /** `online`, `mixed`, `offline`, … : runs of one mix differ in rate, clients or payload. */
+  mix: string;
+  clients: number;
+  ratePerSec: number;
+  payloadBytes: number;
+  offlineShare: number;
+  /** null = fitted; otherwise why it was held out. */
+  heldOut: 'point' | 'mix' | null;
+  verdict: string;
+  reasons: string[];
+  measured: {
+    windowS: number;
+    achievedPerSec: number;
+    rates: OperationRates;
+    /** Of one core, of the server's process; null where it cannot be seen. */
+    cpuShare: number | null;
+    rssBytes: number | null;
+    /** Of the clients' sockets, WebSocket frames included: the server sees them the other way round. */
+    bytesInPerSec: number;
+    bytesOutPerSec: number;
+    confirmUs: { p50: number | null; p90: number | null; p99: number | null };
+    lost: number;
+  };
+}
+
+/** A probe of the search for the highest rate that meets the SLO. */
+export interface Probe {
+  phase: 'ramp' | 'bisect' | 'confirm' | 'overload' | 'recovery';
+  ratePerSec: number;
+  ok: boolean;
+  /** Why it did not hold; empty when it did. `generator: …` = not the server's fault. */
+  reasons: string[];
+  confirmUsP99: number | null;
+  cpuShare: number | null;
+}
+
+export interface CapacitySearch {
+  slo: { quantile: 'p99'; confirmMs: number };
+  probes: Probe[];
+  /** Highest Poisson rate, messages/s, that met the SLO with every gate valid; null = none did. */
+  lambdaStarPerSec: number | null;
+  /** What gave way above it: the server, or the generator, and then it is a lower bound only. */
+  binds: 'server' | 'generator' | 'none found';
+  why: string;
+  /** After an overload of 1.5 times: seconds until the SLO holds again; null = not tried. */
+  recovery: { recoveredS: number | null; metastable: boolean } | null;
+}
+
+/** A quantile of confirm latency over the busy share: `aUs + bUs * rho / (1 - rho)`. */
+export interface LatencyLaw {
+  quantile: 'p50' | 'p90' | 'p99';
+  aUs: number;
+  bUs: number;
+}
+
+/** One set of parameters: the fit itself, or one replicate of the bootstrap over runs. */
+export interface Parameters {
+  /** us of one core per operation. */
+  demandUs: Record<Operation, number>;
+  /** Resident bytes: an empty server, each connection, each message that waits in memory. */
+  memory: { baseBytes: number; perConnectionBytes: number; perStoredBytes: number };
+  latency: LatencyLaw[];
+}
+
+/** Exact, from the frame layouts: bytes on the server's sockets with WebSocket frames. */
+export interface NetworkLaw {
+  /** Per operation, without content. */
+  inBytes: { online: number; stored: number; pulled: number; connect: number };
+  outBytes: { online: number; stored: number; pulled: number; connect: number };
+  /** How often a byte of content comes in and goes out. */
+  contentIn: { online: number; stored: number; pulled: number };
+  contentOut: { online: number; stored: number; pulled: number };
+  /** TCP and IP headers per segment, bytes; a small packet is a segment. */
+  segmentBytes: number;
+}
+
+export interface Validation {
+  /** Mean and largest relative error, and the share of held-out points inside their 90 % interval. */
+  layers: {
+    layer: 'cpu' | 'throughput' | 'memory' | 'network' | 'p99';
+    points: number;
+    meanError: number;
+    maxError: number;
+    coverage: number | null;
+  }[];
+  /** Why node counts must not be printed; null = they may. */
+  refusal: string | null;
+}
+
+export interface CapacityFile {
+  schema: typeof CAPACITY_SCHEMA;
+  kind: 'capacity';
+  tool: { name: string; version: string };
+  startedAt: string;
+  durationS: number;
+  seed: number;
+  interrupted: boolean;
+  commit: Commit;
+  environment: Environment;
+  target: { kind: 'reference' | 'remote'; policy: string; store: string; url: string };
+  search: CapacitySearch;
+  runs: CapacityRun[];
+  /** null where the server's process cannot be seen, or too few runs are valid. */
+  model: {
+    fitted: Parameters;
+    /** Bootstrap over the fitted runs, in no order: 5 % and 95 % of a formula over them are its interval. */
+    replicates: Parameters[];
+    network: NetworkLaw;
+    /** On disk per stored message beyond its content, bytes, measured. */
+    diskBytesPerStored: number | null;
+    /** Ranges that were measured; beyond twice the upper end, everything is "extrapolated". */
+    measured: { ratePerSec: number; connections: number; payloadBytes: number; cpuShare: number };
+  } | null;
+  validation: Validation | null;
+}
+
+/** The file, or a sentence about what is wrong with it. */
+export function readCapacityFile(file: string): CapacityFile | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return `${file}: ${(error as Error).message}`;
+  }
+  const { kind, schema } = (value ?? {}) as Partial<CapacityFile>;
+  if (kind !== 'capacity') return `${file}: is no capacity result; write one with ackbench capacity`;
+  if (schema !== CAPACITY_SCHEMA) return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
+  return value as CapacityFile;
+}
+
+/**
+ * Busy share of the server's core under `rates`: U = sum(n d) + o p (1 - U), solved for U. A packet
+ * (p per second) that finds the loop idle, with probability 1 - U, pays the wake-up o.
+ */
+export function busyShareOf(demandUs: Record<Operation, number>, rates: OperationRates): number {
+  let direct = 0;
+  for (const operation of OPERATIONS) {
+    if (operation !== 'wakeUp') direct += (rates[operation] * demandUs[operation]) / 1e6;
+  }
+  const wake = (rates.packetsIn * demandUs.wakeUp) / 1e6;
+  return (direct + wake) / (1 + wake);
+}
