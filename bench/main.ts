@@ -11,6 +11,7 @@ import { compare } from './compare/main.ts';
 import { touchesServer } from './chaos.ts';
 import { doctor } from './doctor.ts';
 import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './environment.ts';
+import { fleet } from './fleet/main.ts';
 import { readyAnchor } from './history/anchor.ts';
 import { keepRun } from './history/keep.ts';
 import { history } from './history/main.ts';
@@ -23,6 +24,7 @@ import { oracle } from './oracle/main.ts';
 import { writeOutput } from './output/formats.ts';
 import { renderMarkdown } from './output/markdown.ts';
 import { TOOL } from './package-root.ts';
+import { plan } from './plan/main.ts';
 import { serverOrders, ServerYard } from './server-yard.ts';
 import { createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
@@ -250,6 +252,8 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   compare,
   history,
   oracle,
+  plan,
+  fleet,
   doctor,
 };
 

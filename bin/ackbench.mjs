@@ -38,6 +38,8 @@ const COMMANDS = {
     does: 'measures what is known beforehand, and says how far off the bench was',
     runtimeFlags: ONE_CORE,
   },
+  plan: { room: 'bench', does: 'nodes, memory, network, disk and cost for your users' },
+  fleet: { room: 'bench', does: 'simulates that fleet: a day, a lost node, a storm, a deploy' },
   sim: { room: 'sim', does: 'proves the protocol in simulated worlds' },
   doctor: { room: 'bench', does: 'checks file limits, ports, clock and cores' },
 };

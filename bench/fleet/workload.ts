@@ -1,0 +1,87 @@
+/**
+ * What a gateway of the simulated fleet has to do, from the fitted model: packets, each with its share of
+ * all direct work, and connects. A confirm takes what the measured law says at the busy share of the
+ * moment, and on top of it what it really waited in the simulated queue: the law knows everything that a
+ * steady server does to its tail (collections, turns that flush many sockets), the queue knows what the
+ * law cannot, work that piles up. Alone, neither would do: the law is infinite at full load, and no
+ * queue with the mean service times has the tail that was measured.
+ */
+import type { Parameters } from '../capacity/file.ts';
+import {
+  confirmUsAt,
+  demandOf,
+  type FleetPlan,
+  type PlanInputs,
+  TLS_ASSUMED,
+  workOf,
+} from '../plan/formulas.ts';
+
+/** Beyond, the law is hardly measured, and what piles up is in the queue. */
+const LAW_SHARE_MAX = 0.95;
+
+/** Of one gateway, or of one measured server. */
+export interface Service {
+  /** Direct work of a packet, mean. */
+  readonly packetS: number;
+  readonly wakeUpS: number;
+  /** p99 of confirm over the busy share. */
+  readonly p99Law: { readonly aUs: number; readonly bUs: number };
+}
+
+export interface FleetWorkload extends Service {
+  readonly gateways: number;
+  readonly perNode: number;
+  readonly connections: number;
+  /** Packets of a connection per second, at the peak. */
+  readonly packetsPerConnection: number;
+  /** Of the packets, those that are a msg:R: they come again when they are not answered. */
+  readonly msgRShare: number;
+  readonly connectS: number;
+  /** Work that each second away leaves for the login: messages to pull, and messages to send. */
+  readonly perAwayS: number;
+  readonly retransmitS: number;
+}
+
+/** Service of packets at `packetsPerSec` that cost `directS` of a core per second. */
+export function serviceOf(
+  { latency, demandUs }: Parameters,
+  { directS, packetsPerSec }: { readonly directS: number; readonly packetsPerSec: number },
+): Service {
+  const law = latency.find(({ quantile }) => quantile === 'p99');
+  const packetS = packetsPerSec > 0 ? directS / packetsPerSec : 0;
+  return {
+    packetS,
+    wakeUpS: demandUs.wakeUp / 1e6,
+    p99Law: { aUs: law?.aUs ?? 0, bUs: law?.bUs ?? 0 },
+  };
+}
+
+/** p99 of confirm in seconds: the law at the busy share, and the wait of the queue. */
+export function p99Of({ p99Law }: Service, busyShare: number, waitP99S: number): number {
+  return confirmUsAt(p99Law, Math.min(LAW_SHARE_MAX, busyShare)) / 1e6 + waitP99S;
+}
+
+/** The planned fleet, or another number of the same nodes, at the peak. */
+export function workloadOf(
+  parameters: Parameters,
+  inputs: PlanInputs,
+  { fleet, nodes }: { readonly fleet: FleetPlan; readonly nodes: number },
+): FleetWorkload {
+  const demand = demandOf(inputs);
+  const { demandUs } = parameters;
+  const work = workOf(demandUs, demand, inputs);
+  const packetsPerSec = demand.packetsInPerSec + demand.extraHeartbeatsPerSec;
+  const perConnectionPerSec = demand.messagesPerSec / demand.connections;
+  const connectUs = demandUs.connect + (inputs.tls ? TLS_ASSUMED.handshakeUs : 0);
+  return {
+    ...serviceOf(parameters, { directS: work.direct, packetsPerSec }),
+    gateways: nodes * fleet.machine.cores,
+    perNode: fleet.machine.cores,
+    connections: Math.round(demand.connections),
+    packetsPerConnection: packetsPerSec / demand.connections,
+    msgRShare: packetsPerSec > 0 ? demand.messagesPerSec / packetsPerSec : 0,
+    connectS: connectUs / 1e6,
+    perAwayS: (perConnectionPerSec * (demandUs.pulled + demandUs.online)) / 1e6,
+    retransmitS: demandUs.retransmit / 1e6,
+  };
+}

@@ -1,0 +1,128 @@
+/** The flags of `ackbench plan`, those that `fleet` shares with it, and every mistake in them. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Command } from 'commander';
+import { type CapacityFile, readCapacityFile } from '../capacity/file.ts';
+import { FIELDS, type FieldKey } from './fields.ts';
+import { type ChosenInputs, chooseInputs } from './inputs.ts';
+import { PRESETS } from './presets.ts';
+import { parseWhatIf, type Variation } from './what-if.ts';
+
+export interface NamedCapacity {
+  readonly file: string;
+  readonly capacity: CapacityFile;
+}
+
+/** What both commands are told. */
+export interface SharedOptions extends ChosenInputs {
+  readonly capacities: readonly NamedCapacity[];
+  readonly showsAssumptions: boolean;
+  readonly jsonFile: string | null;
+  readonly markdownFile: string | null;
+}
+
+export interface PlanOptions extends SharedOptions {
+  readonly variations: readonly Variation[];
+}
+
+interface Flags extends Record<string, unknown> {
+  preset?: string;
+  inputs?: string;
+  machine?: string[];
+  whatIf?: string[];
+  assumptions?: boolean;
+  json?: string;
+  markdown?: string;
+}
+
+/** A command that takes capacity files and the inputs of a plan. */
+export function commandWithInputs(name: string): Command {
+  const command = new Command(name)
+    .argument('[capacity...]', 'results of ackbench capacity')
+    .option('--preset <name>', Object.keys(PRESETS).join(', '))
+    .option('--inputs <file>', 'YAML or JSON with inputs by name; flags win');
+  for (const { flag, placeholder, does, fallback } of FIELDS) {
+    const shown = typeof fallback === 'boolean' ? (fallback ? 'yes' : 'no') : fallback;
+    const note = shown === undefined ? '' : ` (default ${shown})`;
+    command.option(`--${flag} <${placeholder}>`, `${does}${note}`);
+  }
+  return command
+    .option(
+      '--machine <spec...>',
+      'name=…,cores=…,memoryGb=…,networkGbps=…,diskGb=…,pricePerMonth=…',
+    )
+    .option('--assumptions', 'print every input with its source')
+    .option('--json <file>', 'write the result to this file too')
+    .option('--markdown <file>', 'write the tables as Markdown to this file');
+}
+
+/** Flags to options, or all mistakes. */
+export function parsePlan(argv: readonly string[]): PlanOptions | { mistakes: string[] } | 'done' {
+  const command = commandWithInputs('ackbench plan')
+    .description(
+      'From a measured server to nodes, memory, network, disk and cost for your users, each with a\n' +
+        '90 % interval. Several capacity files are compared.\n' +
+        'Exit codes: 0, 1 = no machine type is enough, 2 = wrong usage, 3 = node counts are refused.',
+    )
+    .option('--what-if <key=values...>', 'plan again with other values: offlineShare=0.1,0.3');
+  const mistakes: string[] = [];
+  const shared = parseShared(command, argv, mistakes);
+  if (shared === 'done') return 'done';
+  const texts = command.opts<Flags>().whatIf ?? [];
+  const variations = texts.flatMap((text) => parseWhatIf(text, mistakes));
+  if (shared === null || mistakes.length > 0) return { mistakes };
+  return { ...shared, variations };
+}
+
+/** What both commands are told; null when there were mistakes. */
+export function parseShared(
+  command: Command,
+  argv: readonly string[],
+  mistakes: string[],
+): SharedOptions | 'done' | null {
+  command.allowUnknownOption().allowExcessArguments().exitOverride();
+  command.configureOutput({ writeErr: () => {} });
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    if (code === 'commander.helpDisplayed') return 'done';
+    mistakes.push(message.replace(/^error: /, ''));
+  }
+  const flags = command.opts<Flags>();
+  for (const word of command.args) if (word.startsWith('-')) mistakes.push(`unknown flag ${word}`);
+  const files = command.args.filter((word) => !word.startsWith('-'));
+  if (files.length === 0) {
+    mistakes.push('name a capacity file: ackbench capacity writes one');
+  }
+  const capacities = files.flatMap((file): NamedCapacity[] => {
+    const capacity = readCapacityFile(file);
+    if (typeof capacity !== 'string') return [{ file, capacity }];
+    mistakes.push(capacity);
+    return [];
+  });
+  const texts = new Map<FieldKey, string>();
+  for (const { key, flag } of FIELDS) {
+    const text = flags[flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())];
+    if (typeof text === 'string') texts.set(key, text);
+  }
+  const chosen = chooseInputs(
+    { preset: flags.preset, file: flags.inputs, flags: texts, machines: flags.machine ?? [] },
+    mistakes,
+  );
+  for (const [flag, file] of [
+    ['json', flags.json],
+    ['markdown', flags.markdown],
+  ]) {
+    if (file === undefined || existsSync(path.dirname(path.resolve(file)))) continue;
+    mistakes.push(`--${flag} ${file}: its directory does not exist`);
+  }
+  if (chosen === null || mistakes.length > 0) return null;
+  return {
+    ...chosen,
+    capacities,
+    showsAssumptions: flags.assumptions === true,
+    jsonFile: flags.json ?? null,
+    markdownFile: flags.markdown ?? null,
+  };
+}
