@@ -10,10 +10,13 @@ import type { FleetWorkload } from './workload.ts';
 
 export const SLICE_S = 0.05;
 /** As the clients of loadgen/: a connect that takes longer is given up, its work is done all the same. */
-export const CONNECT_TIMEOUT_S = 10;
+const CONNECT_TIMEOUT_S = 10;
 /** Sender's timers (docs/PROTOCOL.md): a msg:R comes again after so long, and then every two seconds. */
 const RESEND_FIRST_S = 1;
 const RESEND_NEXT_S = 2;
+const ATTEMPTS_MAX = 12;
+/** Repeats of a slice are served in so many jobs at most: in a collapse there are more of them than packets. */
+const REPEAT_JOBS_MAX = 20;
 
 export interface Connects {
   readonly count: number;
@@ -66,10 +69,12 @@ export class WatchedGateway {
     let packetAtS = slice * SLICE_S + random.exponential(gapS);
     let connected = 0;
     let repeated = 0;
+    const repeatJobs = Math.min(REPEAT_JOBS_MAX, repeats);
+    const repeatJobS = repeatJobs > 0 ? (workload.retransmitS * repeats) / repeatJobs : 0;
     const connectAtS = (): number =>
       connected < connects.count ? evenly(slice, connected, connects.count) : Infinity;
     const repeatAtS = (): number =>
-      repeated < repeats ? evenly(slice, repeated, repeats) : Infinity;
+      repeated < repeatJobs ? evenly(slice, repeated, repeatJobs) : Infinity;
     const connectS = workload.connectS + workload.perAwayS * connects.awayS;
     for (;;) {
       const nextConnectS = connectAtS();
@@ -89,15 +94,17 @@ export class WatchedGateway {
         else bump(outcome.connectedIn, Math.floor((atS + doneS) / SLICE_S), 1);
       } else {
         repeated++;
-        queue.arrive(atS, random.exponential(workload.retransmitS));
+        queue.arrive(atS, repeatJobS);
       }
     }
   }
 
   /** Its sender cannot know that it waits, and sends it again. */
   private resend(atS: number, waitS: number): void {
-    for (let afterS = RESEND_FIRST_S; afterS < waitS; afterS += RESEND_NEXT_S) {
-      bump(this.repeats, Math.floor((atS + afterS) / SLICE_S), 1);
+    let dueS = atS + RESEND_FIRST_S;
+    for (let attempt = 1; attempt < ATTEMPTS_MAX && dueS < atS + waitS; attempt++) {
+      bump(this.repeats, Math.floor(dueS / SLICE_S), 1);
+      dueS += RESEND_NEXT_S;
     }
   }
 }

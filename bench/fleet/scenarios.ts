@@ -9,7 +9,7 @@ import type { FleetWorkload } from './workload.ts';
 export const SCENARIOS = ['day', 'node-failure', 'reconnect-storm', 'rolling-deploy'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
-export type FleetVerdict = 'holds' | 'recovers' | 'breaks';
+type FleetVerdict = 'holds' | 'recovers' | 'breaks';
 
 export interface ScenarioReport {
   readonly name: ScenarioName;

@@ -85,7 +85,7 @@ export function validateRuns(
 }
 
 /** A server under Poisson packets: its busy share, and p99 of confirm. */
-export function simulateServer(
+function simulateServer(
   service: Service,
   packetsPerSec: number,
   random: Random,

@@ -135,8 +135,8 @@ export interface PlanOutcome {
 }
 
 /** Free space that a disk and a memory are planned with. */
-export const DISK_USABLE = 0.7;
-export const MEMORY_USABLE = 0.8;
+const DISK_USABLE = 0.7;
+const MEMORY_USABLE = 0.8;
 /** The idle timeout of the reference server, with which connections were measured. */
 const HEARTBEAT_MEASURED_S = 60;
 const PAGE_MESSAGES = 100;

@@ -58,8 +58,8 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     },
     offlineShare: { value: 0.3, source: 'assumed: less than the half that is not connected' },
     loginsPerUserPerDay: {
-      value: 33,
-      source: `${WHATSAPP}: 230,000 logins/s at the peak (Reed), by the same factor, of 320 million`,
+      value: 31,
+      source: `${WHATSAPP}: 230,000 logins/s at the peak (Reed), over the same factor, of 320 million`,
     },
     retentionDays: {
       value: 30,
@@ -76,12 +76,12 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     dailyUsers: { value: 20_000, source: 'assumed: give your own; a chat is a user' },
     peakConcurrent: {
       value: 0.05,
-      source: `${COMM100}: chats of 8 min 50 s, a fifth of them in the busiest hour, and the agents (57 chats a day)`,
+      source: `${COMM100}: chats of 8 min 50 s, a fifth of them in the busiest hour (0.03), and an agent per 57 (0.02)`,
     },
     messagesPerUserPerDay: { value: 20, source: 'assumed: ten messages of either side' },
     peakFactor: {
       value: 4.8,
-      source: 'kpitree.co, Peak support hours analysis: a fifth of the day in one hour, x 24',
+      source: "kpitree.co's example of peak support hours: a fifth of the day in one hour, x 24",
     },
     offlineShare: { value: 0.05, source: 'assumed: who chats, waits' },
     loginsPerUserPerDay: { value: 3, source: 'assumed: a page is changed twice' },

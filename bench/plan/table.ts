@@ -9,7 +9,7 @@ import type { VariedPlan } from './what-if.ts';
 type Format = (value: number) => string;
 
 /** A figure with its interval, as two cells. */
-export function cellsOf(figure: Figure | null, format: Format): [string, string] {
+function cellsOf(figure: Figure | null, format: Format): [string, string] {
   if (figure === null) return ['never', ''];
   const { value, low, high } = figure;
   return [format(value), low === null || high === null ? '' : `${format(low)} … ${format(high)}`];
