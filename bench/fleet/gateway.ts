@@ -10,7 +10,7 @@ import type { FleetWorkload } from './workload.ts';
 
 export const SLICE_S = 0.05;
 /** As the clients of loadgen/: a connect that takes longer is given up, its work is done all the same. */
-const CONNECT_TIMEOUT_S = 10;
+export const CONNECT_TIMEOUT_S = 10;
 /** Sender's timers (docs/PROTOCOL.md): a msg:R comes again after so long, and then every two seconds. */
 const RESEND_FIRST_S = 1;
 const RESEND_NEXT_S = 2;

@@ -127,7 +127,9 @@ function day(options: ScenarioOptions): ScenarioReport {
 function nodeFailure(options: ScenarioOptions): ScenarioReport {
   const { workload } = options;
   const lost = gatewaysOf(0, 1, workload);
-  const world = worldOf(options, []);
+  const left = workload.gateways - lost.length;
+  const survivors = [0, 1, 2, 3].map((k) => lost.length + Math.floor((k * left) / 4));
+  const world = worldOf(options, left === 0 ? [] : survivors);
   world.runTo(LEAD_S);
   world.finish();
   world.kill(lost);
@@ -211,7 +213,7 @@ function reportOf(
   { options, backS }: { readonly options: ScenarioOptions; readonly backS: number | null },
 ): ScenarioReport {
   const { sloS, workload, recoverWithinS } = options;
-  const { samples } = world;
+  const samples = world.samples.filter(({ untilS }) => untilS > LEAD_S);
   const worst = worstOf(samples);
   const above = samples.filter(({ p99S }) => p99S > sloS);
   const aboveS = above.reduce((sum, { fromS, untilS }) => sum + untilS - fromS, 0);

@@ -10,6 +10,7 @@ import type { Parameters } from '../capacity/file.ts';
 import {
   confirmUsAt,
   demandOf,
+  effectiveCores,
   type FleetPlan,
   type PlanInputs,
   TLS_ASSUMED,
@@ -72,16 +73,21 @@ export function workloadOf(
   const work = workOf(demandUs, demand, inputs);
   const packetsPerSec = demand.packetsInPerSec + demand.extraHeartbeatsPerSec;
   const perConnectionPerSec = demand.messagesPerSec / demand.connections;
+  const service = serviceOf(parameters, { directS: work.direct, packetsPerSec });
+  // What a node's processes lose to each other makes all their work longer.
+  const longer = fleet.machine.cores / effectiveCores(fleet.machine, inputs);
   const connectUs = demandUs.connect + (inputs.tls ? TLS_ASSUMED.handshakeUs : 0);
   return {
-    ...serviceOf(parameters, { directS: work.direct, packetsPerSec }),
+    ...service,
+    packetS: longer * service.packetS,
+    wakeUpS: longer * service.wakeUpS,
     gateways: nodes * fleet.machine.cores,
     perNode: fleet.machine.cores,
     connections: Math.round(demand.connections),
     packetsPerConnection: packetsPerSec / demand.connections,
     msgRShare: packetsPerSec > 0 ? demand.messagesPerSec / packetsPerSec : 0,
-    connectS: connectUs / 1e6,
-    perAwayS: (perConnectionPerSec * (demandUs.pulled + demandUs.online)) / 1e6,
-    retransmitS: demandUs.retransmit / 1e6,
+    connectS: (longer * connectUs) / 1e6,
+    perAwayS: (longer * perConnectionPerSec * (demandUs.pulled + demandUs.online)) / 1e6,
+    retransmitS: (longer * demandUs.retransmit) / 1e6,
   };
 }

@@ -5,11 +5,11 @@
  * balancer hands them round robin to the gateways that accept.
  */
 import { Random } from '../../loadgen/index.ts';
-import { bump, SLICE_S, WatchedGateway } from './gateway.ts';
+import { bump, CONNECT_TIMEOUT_S, SLICE_S, WatchedGateway } from './gateway.ts';
 import { type FleetWorkload, p99Of } from './workload.ts';
 
-/** docs/PROTOCOL.md: a client that failed waits so long, times 0.5 to 1.5, the next time twice that. */
-const BACKOFF_S = [1, 2, 4, 8, 16, 30] as const;
+/** docs/PROTOCOL.md: after a second for the first attempt, so long for the next, times 0.5 to 1.5. */
+const BACKOFF_S = [2, 4, 8, 16, 30] as const;
 /** Messages that a p99 of a window needs. */
 const WINDOW_PACKETS_MIN = 2000;
 const WINDOW_MAX_S = 30;
@@ -29,6 +29,8 @@ interface Watched {
   /** Time that it was busy until the window began. */
   busyBeforeS: number;
 }
+
+const NOBODY: ReadonlyMap<number, number> = new Map();
 
 /** Clients that will try in a slice: how many, and the sum of the instants at which they were lost. */
 interface Due {
@@ -64,6 +66,10 @@ export class FleetWorld {
   private windowBacklogS = 0;
   private turn = 0;
   private isQuiet = false;
+  /** Gateways that take clients in; null = to be found again. */
+  private open: number[] | null = null;
+  /** Whether, in this window, somebody came and no gateway took them. */
+  private isShut = false;
 
   constructor(options: WorldOptions) {
     const { workload, seed, watch } = options;
@@ -106,8 +112,8 @@ export class FleetWorld {
 
   /** Gateways die: their clients are lost at once, with whoever was connecting. */
   kill(gateways: readonly number[]): void {
+    this.accept(gateways, false);
     for (const index of gateways) {
-      this.accepts[index] = false;
       this.lose(index, { share: 1, overS: this.options.spreadS });
       const at = this.watched.findIndex((each) => each.index === index);
       if (at < 0) continue;
@@ -116,27 +122,30 @@ export class FleetWorld {
       for (const count of connecting.values()) this.schedule(this.nowS, count, 0);
       connecting.clear();
     }
+    this.noteAway();
   }
 
   /** Gateways take nobody in any more, and send their clients away evenly over `forS`. */
   drain(gateways: readonly number[], forS: number): void {
-    for (const index of gateways) this.accepts[index] = false;
+    this.accept(gateways, false);
     const steps = Math.max(1, Math.round(forS));
     for (let step = 0; step < steps; step++) {
       const share = 1 / (steps - step);
       for (const index of gateways) this.lose(index, { share, overS: forS / steps });
+      this.noteAway();
       this.runTo(this.nowS + forS / steps);
     }
   }
 
   start(gateways: readonly number[]): void {
-    for (const index of gateways) this.accepts[index] = true;
+    this.accept(gateways, true);
   }
 
   /** Every connection breaks, but nobody dies: a balancer or a network that went. */
   loseAll(): void {
     const over = { share: 1, overS: this.options.spreadS };
     for (let index = 0; index < this.connections.length; index++) this.lose(index, over);
+    this.noteAway();
   }
 
   /** What runs meanwhile only moves connections; no packet is simulated, no window judged. */
@@ -145,6 +154,7 @@ export class FleetWorld {
     this.isQuiet = true;
     run();
     this.isQuiet = false;
+    this.isShut = false;
     this.windowFromS = this.nowS;
     for (const watched of this.watched) watched.busyBeforeS = watched.gateway.busyS(this.nowS);
   }
@@ -163,9 +173,22 @@ export class FleetWorld {
     const count = (this.connections[index] as number) * share;
     this.connections[index] = (this.connections[index] as number) - count;
     const slices = Math.max(1, Math.round(overS / SLICE_S));
-    for (let i = 0; i < slices; i++)
+    for (let i = 0; i < slices; i++) {
       this.schedule(this.nowS + (i + 1) * SLICE_S, count / slices, 0);
+    }
+  }
+
+  private noteAway(): void {
     this.awayMax = Math.max(this.awayMax, this.away);
+  }
+
+  private accept(gateways: readonly number[], isOpen: boolean): void {
+    for (const index of gateways) this.accepts[index] = isOpen;
+    this.open = null;
+  }
+
+  private add(index: number, count: number): void {
+    this.connections[index] = (this.connections[index] as number) + count;
   }
 
   private schedule(atS: number, count: number, tries: number, lostAtS = this.nowS): void {
@@ -178,27 +201,50 @@ export class FleetWorld {
   }
 
   private runSlice(): void {
-    const { workload, loadAt } = this.options;
-    const load = loadAt?.(this.nowS) ?? 1;
     const due = this.due.get(this.slice) ?? { count: 0, lostAtSumS: 0, tries: 0 };
     this.due.delete(this.slice);
     const lostAtS = due.count > 0 ? due.lostAtSumS / due.count : this.nowS;
+    const shares = due.count > 0 ? this.share(due.count) : NOBODY;
+    const { asked, failed } = this.serveWatched(shares ?? NOBODY, lostAtS);
     const tries = due.count > 0 ? due.tries / due.count : 0;
-    const shares = this.share(due.count);
+    if (shares === null) {
+      // Refused at once, and they try again.
+      this.isShut = true;
+      this.retry(due.count, { tries, lostAtS, afterS: 0 });
+    } else {
+      // Those that nobody watches do as well as those that are watched.
+      const failing = asked > 0 ? failed / asked : 0;
+      let failedUnseen = 0;
+      for (const [index, share] of shares) {
+        if (this.watched.some((each) => each.index === index)) continue;
+        this.add(index, share * (1 - failing));
+        failedUnseen += share * failing;
+      }
+      const afterS = CONNECT_TIMEOUT_S;
+      if (failed + failedUnseen > 0) this.retry(failed + failedUnseen, { tries, lostAtS, afterS });
+    }
+    this.slice++;
+    if (!this.isQuiet) this.sample();
+  }
+
+  /** A slice of the watched gateways; of the clients that came to them, how many timed out. */
+  private serveWatched(
+    shares: ReadonlyMap<number, number>,
+    lostAtS: number,
+  ): { asked: number; failed: number } {
+    const { workload, loadAt } = this.options;
+    const load = loadAt?.(this.nowS) ?? 1;
     let asked = 0;
     let failed = 0;
     this.watched.forEach(({ index, gateway }, at) => {
       const arriving = this.arriving[at] as Map<number, number>;
-      this.connections[index] =
-        (this.connections[index] as number) + (arriving.get(this.slice) ?? 0);
+      this.add(index, arriving.get(this.slice) ?? 0);
       arriving.delete(this.slice);
-      const share = shares?.[index] ?? 0;
-      if (this.isQuiet) {
-        this.connections[index] = (this.connections[index] as number) + share;
-        return;
-      }
+      const share = shares.get(index) ?? 0;
       // Whole clients are served; what is left of one is carried by the counts alone.
-      const count = Math.round(share);
+      const count = this.isQuiet ? 0 : Math.round(share);
+      if (count === 0) this.add(index, share);
+      if (this.isQuiet) return;
       const packetsPerSec =
         (this.connections[index] as number) * workload.packetsPerConnection * load;
       const awayS = this.nowS - lostAtS;
@@ -206,36 +252,22 @@ export class FleetWorld {
       const worth = count === 0 ? 0 : share / count;
       for (const [slice, done] of outcome.connectedIn) {
         if (slice > this.slice) bump(arriving, slice, done * worth);
-        else this.connections[index] = (this.connections[index] as number) + done * worth;
+        else this.add(index, done * worth);
       }
-      if (count === 0) this.connections[index] = (this.connections[index] as number) + share;
       asked += share;
       failed += outcome.timedOut * worth;
-      this.windowBacklogS = Math.max(
-        this.windowBacklogS,
-        gateway.backlogS((this.slice + 1) * SLICE_S),
-      );
+      const backlogS = gateway.backlogS((this.slice + 1) * SLICE_S);
+      this.windowBacklogS = Math.max(this.windowBacklogS, backlogS);
     });
-    const failing = asked > 0 ? failed / asked : 0;
-    if (shares === null) {
-      // Nobody accepts: all of them try again.
-      if (due.count > 0) this.retry(due.count, tries, lostAtS);
-    } else {
-      let failedUnseen = 0;
-      shares.forEach((share, index) => {
-        if (share === 0 || this.watched.some((each) => each.index === index)) return;
-        this.connections[index] = (this.connections[index] as number) + share * (1 - failing);
-        failedUnseen += share * failing;
-      });
-      if (failed + failedUnseen > 0) this.retry(failed + failedUnseen, tries, lostAtS);
-    }
-    this.slice++;
-    if (!this.isQuiet) this.sample();
+    return { asked, failed };
   }
 
-  private retry(count: number, tries: number, lostAtS: number): void {
+  private retry(
+    count: number,
+    { tries, lostAtS, afterS }: { tries: number; lostAtS: number; afterS: number },
+  ): void {
     const backoffS = BACKOFF_S[Math.min(BACKOFF_S.length - 1, Math.floor(tries))] as number;
-    const fromS = this.nowS + backoffS / 2;
+    const fromS = this.nowS + afterS + backoffS / 2;
     const slices = Math.max(1, Math.round(backoffS / SLICE_S));
     for (let i = 0; i < slices; i++) {
       this.schedule(fromS + i * SLICE_S, count / slices, tries + 1, lostAtS);
@@ -243,15 +275,15 @@ export class FleetWorld {
   }
 
   /** `count` clients by gateway, round robin; null = no gateway accepts. */
-  private share(count: number): Float64Array | null {
-    const open = this.accepts.flatMap((isOpen, index) => (isOpen ? [index] : []));
+  private share(count: number): ReadonlyMap<number, number> | null {
+    this.open ??= this.accepts.flatMap((isOpen, index) => (isOpen ? [index] : []));
+    const { open } = this;
     if (open.length === 0) return null;
-    const shares = new Float64Array(this.accepts.length);
     const whole = Math.floor(count / open.length);
-    for (const index of open) shares[index] = whole;
+    const shares = new Map<number, number>();
+    if (whole > 0) for (const index of open) shares.set(index, whole);
     for (let left = count - whole * open.length; left > 0; left--) {
-      const index = open[this.turn++ % open.length] as number;
-      shares[index] = (shares[index] as number) + Math.min(1, left);
+      bump(shares, open[this.turn++ % open.length] as number, Math.min(1, left));
     }
     return shares;
   }
@@ -268,7 +300,9 @@ export class FleetWorld {
   private closeWindow(): void {
     const { workload } = this.options;
     const untilS = this.nowS;
-    let p99S = 0;
+    // Whoever is turned away by everybody is not served at all.
+    let p99S = this.isShut ? Infinity : 0;
+    this.isShut = false;
     for (const watched of this.watched) {
       const { gateway, busyBeforeS } = watched;
       const busyS = gateway.busyS(untilS);

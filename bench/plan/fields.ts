@@ -115,6 +115,13 @@ export const FIELDS: readonly Field[] = [
     'connections that a process may hold',
     64_000,
   ),
+  field(
+    'contention',
+    'contention',
+    ['share', share, 0, 1],
+    'N processes of a node do the work of N / (1 + contention × (N − 1)); not measured',
+    0,
+  ),
 ];
 
 export const FIELD_OF: ReadonlyMap<string, Field> = new Map(FIELDS.map((each) => [each.key, each]));

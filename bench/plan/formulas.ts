@@ -55,6 +55,8 @@ export interface PlanInputs {
   /** Copies of every stored byte in the fleet. */
   copies: number;
   connectionsPerProcess: number;
+  /** N processes of a node do the work of N / (1 + contention (N - 1)): the sigma of the USL. */
+  contention: number;
   machines: MachineType[];
 }
 
@@ -220,6 +222,11 @@ export function workOf(
   return { direct: directUs / 1e6, wake: (packetsIn * demandUs.wakeUp) / 1e6 };
 }
 
+/** Processes that do as much as all of a node, were each of them alone on it. */
+export function effectiveCores(machine: MachineType, inputs: PlanInputs): number {
+  return machine.cores / (1 + inputs.contention * (machine.cores - 1));
+}
+
 /** Busy share of each of `processes` that share the work: U = (D + W) / (P + W). */
 export function busyShareWith(work: { direct: number; wake: number }, processes: number): number {
   return (work.direct + work.wake) / (processes + work.wake);
@@ -316,14 +323,15 @@ function needsOf(
   const atSlo = busyShareAtSlo(parameters, inputs.sloP99Ms);
   const { lambdaStarPerSec } = source.search;
   const { targetUtilisation, connectionsPerProcess } = inputs;
+  const cores = effectiveCores(machine, inputs);
   const bitsPerSec = Math.max(network.inBitsPerSec, network.outBitsPerSec);
   return {
-    CPU: processesFor(work, targetUtilisation) / machine.cores,
-    latency: atSlo <= 0 ? null : processesFor(work, atSlo) / machine.cores,
+    CPU: processesFor(work, targetUtilisation) / cores,
+    latency: atSlo <= 0 ? null : processesFor(work, atSlo) / cores,
     'lambda*':
       lambdaStarPerSec === null
         ? 0
-        : demand.messagesPerSec / (lambdaStarPerSec * targetUtilisation) / machine.cores,
+        : demand.messagesPerSec / (lambdaStarPerSec * targetUtilisation) / cores,
     memory: roomBytes <= 0 ? null : heldBytes / roomBytes,
     connections: demand.connections / connectionsPerProcess / machine.cores,
     network: bitsPerSec / (machine.networkGbps * 1e9 * targetUtilisation),
@@ -425,8 +433,9 @@ function fleetOf(source: PlanSource, inputs: PlanInputs, machine: MachineType): 
   const exact = exactNodes(needs);
   const nodes = wholeNodes(exact, inputs.spareNodes);
   const working = nodes - inputs.spareNodes;
+  const cores = effectiveCores(machine, inputs);
   const busy = (parameters: Parameters): number =>
-    busyShareWith(workOf(parameters.demandUs, demand, inputs), working * machine.cores);
+    busyShareWith(workOf(parameters.demandUs, demand, inputs), working * cores);
   const over = (formula: (parameters: Parameters) => number): Figure =>
     figureOf(formula(fitted), replicates.map(formula));
   const exactFigure = figureOf(exact, resampled.map(exactNodes));
@@ -434,7 +443,7 @@ function fleetOf(source: PlanSource, inputs: PlanInputs, machine: MachineType): 
     nodes,
     resampled.map((each) => wholeNodes(exactNodes(each), inputs.spareNodes)),
   );
-  const lost = { nodes, lost: 1, cores: machine.cores };
+  const lost = { nodes, lost: 1, cores };
   const p99 = fitted.latency.find(({ quantile }) => quantile === 'p99');
   const isFit = exact < Infinity;
   return {
@@ -581,7 +590,9 @@ function extrapolations(source: PlanSource, inputs: PlanInputs, fleet: FleetPlan
 /** What was not measured and is taken for granted. */
 function assumptions(source: PlanSource, inputs: PlanInputs): string[] {
   const assumed = [
-    'a server process per core, and processes that do not slow each other: one was measured',
+    inputs.contention === 0
+      ? 'a server process per core, and processes that do not slow each other: one was measured'
+      : `a server process per core; N of them do the work of N / (1 + ${inputs.contention} (N - 1))`,
     'users spread evenly; a message between two nodes costs no more than one within a node',
     'logins peak with the same factor as messages; a message that waits is pulled at the next login',
   ];
@@ -709,5 +720,11 @@ const NUMERIC_INPUTS = [
   'retransmitShare',
   'copies',
   'connectionsPerProcess',
+  'contention',
 ] as const;
-const SHARES: readonly string[] = ['offlineShare', 'targetUtilisation', 'retransmitShare'];
+const SHARES: readonly string[] = [
+  'offlineShare',
+  'targetUtilisation',
+  'retransmitShare',
+  'contention',
+];

@@ -97,6 +97,7 @@ export const INPUTS: PlanInputs = {
   retransmitShare: 0,
   copies: 2,
   connectionsPerProcess: 64_000,
+  contention: 0,
   machines: [
     { name: 'two', cores: 2, memoryGb: 8, networkGbps: 1, diskGb: 1000, pricePerMonth: 60 },
     { name: 'four', cores: 4, memoryGb: 16, networkGbps: 2, diskGb: 2000, pricePerMonth: 100 },

@@ -43,6 +43,7 @@ const inputs: fc.Arbitrary<PlanInputs> = fc.record({
   retransmitShare: share,
   copies: fc.integer({ min: 1, max: 5 }),
   connectionsPerProcess: fc.integer({ min: 100, max: 1_000_000 }),
+  contention: share,
   machines: fc.array(machine, { minLength: 1, maxLength: 3 }),
 });
 
@@ -77,6 +78,7 @@ grows('payload', ({ payloadBytes }, by) => ({ payloadBytes: Math.ceil(payloadByt
 grows('retention', ({ retentionDays }, by) => ({ retentionDays: retentionDays * by }));
 grows('copies', ({ copies }, by) => ({ copies: Math.ceil(copies * by) }));
 grows('repeats', ({ retransmitShare }, by) => ({ retransmitShare: retransmitShare * by }));
+grows('contention', ({ contention }, by) => ({ contention: Math.min(1, contention * by) }));
 grows('TLS', () => ({ tls: true }));
 grows('heartbeats', ({ heartbeatS }, by) => ({ heartbeatS: heartbeatS / by }));
 grows('strictness of the SLO', ({ sloP99Ms }, by) => ({ sloP99Ms: sloP99Ms / by }));

@@ -115,6 +115,14 @@ test('each resource asks for its nodes, and the one that asks for most binds', (
   assert.equal(fleet.costPerMonth, { value: 120, low: 120, high: 120 });
 });
 
+test('processes that lose to each other need more nodes', () => {
+  // Two processes do the work of 2 / 1.25.
+  const { CPU, connections } = planned({ contention: 0.25 }).fleet.needs;
+  close(CPU?.value, 0.58103333 / 1.6);
+  close(connections?.value, 0.675);
+  close(planned({ contention: 0.25 }).fleet.busyShare.value, 0.37085 / 1.63705);
+});
+
 test('every resource can be the one that binds', () => {
   const cases: [FleetPlan['binds'], Partial<PlanInputs>][] = [
     ['CPU', { connectionsPerProcess: 1e7, retentionDays: 1, peakConcurrent: 0.001 }],
@@ -241,7 +249,7 @@ test('the tornado moves every input by a fifth, the strongest first', () => {
   const price = rows.find(({ input }) => input === 'machine.pricePerMonth');
   assert.is(price?.high.costPerMonth, 144);
   assert.is(price?.swing, 0);
-  assert.is(rows.length, 20);
+  assert.is(rows.length, 21);
   const capped = sensitivityOf(planSource(), { ...INPUTS, targetUtilisation: 0.9 }, 0);
   assert.is(capped.find(({ input }) => input === 'targetUtilisation')?.high.value, 1);
 });
