@@ -87,8 +87,7 @@ export interface Figure {
   high: number | null;
 }
 
-export type Resource =
-  'CPU' | 'latency' | 'lambda*' | 'memory' | 'connections' | 'network' | 'disk';
+type Resource = 'CPU' | 'latency' | 'lambda*' | 'memory' | 'connections' | 'network' | 'disk';
 
 /** What a fleet of one type of machine comes to. */
 export interface FleetPlan {

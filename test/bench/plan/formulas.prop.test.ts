@@ -9,7 +9,7 @@ import {
   type PlanInputs,
   sensitivityOf,
 } from '../../../bench/plan/formulas.ts';
-import { formulasText } from '../../../bench/plan/formulas-text.ts';
+import { formulasText } from '../../support/formulas-text.ts';
 import { MODEL, planSource, REPLICATES } from '../../support/capacity.ts';
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });

@@ -154,7 +154,7 @@ test('every mistake in the flags is said at once', () =>
         'name=a,cores=1.5,ram=4',
       ],
       ...['--what-if', 'weather=1', 'offlineShare=2', 'copies', '--json', '/nowhere/at/all/x.json'],
-      ...['--markdown', '/nowhere/at/all/x.md'],
+      ...['--markdown', '/nowhere/at/all/x.md', '--contention', '2'],
     ]).join('\n');
     for (const { flag } of FIELDS) assert.match(mistakes, `--${flag} `, flag);
     for (const part of [
