@@ -83,7 +83,7 @@ export function parseShared(
   command.allowUnknownOption().allowExcessArguments().exitOverride();
   command.configureOutput({ writeErr: () => {} });
   try {
-    command.parse(argv, { from: 'user' });
+    command.parse(filesFirst(argv), { from: 'user' });
   } catch (error) {
     const { code, message } = error as { code: string; message: string };
     if (code === 'commander.helpDisplayed') return 'done';
@@ -125,4 +125,13 @@ export function parseShared(
     jsonFile: flags.json ?? null,
     markdownFile: flags.markdown ?? null,
   };
+}
+
+/** A flag that takes several words would take a capacity file behind it, too. */
+function filesFirst(argv: readonly string[]): string[] {
+  const isFile = (word: string, i: number): boolean =>
+    /\.json$/.test(word) &&
+    !word.includes('=') &&
+    !['--inputs', '--json', '--markdown'].includes(argv[i - 1] ?? '');
+  return [...argv.filter(isFile), ...argv.filter((word, i) => !isFile(word, i))];
 }

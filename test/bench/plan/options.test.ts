@@ -112,6 +112,19 @@ test('machines come from flags or the file', () =>
     );
   }));
 
+test('a capacity file may stand behind a flag that takes several words', () =>
+  withCapacity((file, directory) => {
+    const { capacities, variations, jsonFile } = optionsOf([
+      ...[...ENOUGH, '--json', join(directory, 'plan.json'), '--what-if', 'copies=2', file],
+    ]);
+    assert.equal(
+      capacities.map((named) => named.file),
+      [file],
+    );
+    assert.is(variations.length, 1);
+    assert.is(jsonFile, join(directory, 'plan.json'));
+  }));
+
 test('what-if takes keys and flags, one variation per value', () =>
   withCapacity((file) => {
     const { variations } = optionsOf([
