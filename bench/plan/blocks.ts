@@ -29,7 +29,7 @@ function markdownOf({ heading, rows, hasHead, lines }: Block): string[] {
   const parts = heading === null ? [] : [`### ${escape(heading)}`];
   if (rows !== undefined && rows.length > 0) parts.push(tableOf(rows, hasHead === true));
   if (lines !== undefined && lines.length > 0) {
-    parts.push(lines.map((line) => `- ${escape(line.replace(/^\s*! /, ''))}`).join('\n'));
+    parts.push(lines.map((line) => `- ${escape(line.trim().replace(/^! /, ''))}`).join('\n'));
   }
   return parts;
 }
