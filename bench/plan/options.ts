@@ -130,7 +130,7 @@ export function parseShared(
 /** A flag that takes several words would take a capacity file behind it, too. */
 function filesFirst(argv: readonly string[]): string[] {
   const isFile = (word: string, i: number): boolean =>
-    /\.json$/.test(word) &&
+    word.endsWith('.json') &&
     !word.includes('=') &&
     !['--inputs', '--json', '--markdown'].includes(argv[i - 1] ?? '');
   return [...argv.filter(isFile), ...argv.filter((word, i) => !isFile(word, i))];
