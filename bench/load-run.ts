@@ -32,6 +32,7 @@ import {
 import { type LoadScenario, thresholdsOf, type TraceScenario, variantsOf } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
 import { ThresholdWatch } from './threshold-watch.ts';
+import { TrafficMark } from './traffic.ts';
 import { formatCount, formatUs } from './units.ts';
 import { readTrace, syntheticTrace } from './trace-file.ts';
 
@@ -165,6 +166,7 @@ export async function runLoadOnce(
   try {
     const connectMs = (1000 * users) / scenario.connectRatePerSec;
     const sockets = await connectEverybody(pool, CONNECT_TIMEOUT_MS + 2 * connectMs);
+    const connected = await TrafficMark.take(pool);
     const startUs = nowUs() + START_DELAY_US;
     await pool.ask('startLoad', { startUs });
     startMs = performance.now() + (startUs - nowUs()) / 1000;
@@ -181,6 +183,7 @@ export async function runLoadOnce(
     for (const disturbance of disturbances) disturbance?.catch(() => {}); // told where awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
+    const trafficBefore = await TrafficMark.take(pool);
     const cpuBefore = sumOfServers(parts, (server) => server.cpuUs());
     const processors = new ProcessorMeter();
     const ownBefore = process.cpuUsage();
@@ -194,6 +197,8 @@ export async function runLoadOnce(
     const areAllSeen = cpuUs !== null && layout.generatorsAre === 'threads';
     const processorTime = processors.shares(areAllSeen ? cpuUs + own.user + own.system : null);
     const rssBytes = sumOfServers(parts, (server) => server.rssBytes());
+    const trafficAfter = await TrafficMark.take(pool);
+    const dataBytes = sumOfServers(parts, (server) => server.dataBytes());
     await pool.ask('stopLoad', null);
     await Promise.all(disturbances);
     if (!signal.aborted) context.servers.prepareNext();
@@ -226,6 +231,12 @@ export async function runLoadOnce(
     });
     if (happened.length > 0) result.extra['serverEvents'] = happened;
     if (recovered !== null) result.extra['recovery'] = recovered;
+    result.extra['traffic'] = {
+      ...trafficAfter.since(trafficBefore),
+      waiting: trafficAfter.waiting(),
+      perConnect: connected.perConnect(),
+      dataBytes,
+    };
     if (watch.stop !== null) result.extra['stopped'] = watch.stop;
     if (layout.reason !== '' || layout.servers > 1) {
       result.extra['layout'] = { ...layout, generators: slices.length };
@@ -250,10 +261,11 @@ function watchOf(
 ): ThresholdWatch {
   const own = thresholdsOf(scenario).flatMap(({ stops }) => stops ?? []);
   const warmupS = scenario.kind === 'load' ? scenario.warmupS : 0;
-  return new ThresholdWatch(
-    [...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))],
-    { scenario: scenario.name, warmupS, workers },
-  );
+  return new ThresholdWatch([...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))], {
+    scenario: scenario.name,
+    warmupS,
+    workers,
+  });
 }
 
 function targetHostOf({ target }: RunContext): string | null {
