@@ -5,6 +5,7 @@
 import {
   nowUs,
   parseEndpoint,
+  sampleTree,
   type SecondSample,
   type SwarmConfig,
   SwarmPool,
@@ -186,16 +187,16 @@ export async function runLoadOnce(
     const trafficBefore = await TrafficMark.take(pool);
     const cpuBefore = sumOfServers(parts, (server) => server.cpuUs());
     const processors = new ProcessorMeter();
-    const ownBefore = process.cpuUsage();
+    const oursBefore = ourCpuUs(parts, layout.generatorsAre);
     await waitUntil(durationMs);
     // Shorter than planned when it was stopped: rates are over what was run.
     const loadedMs = Math.min(durationMs, performance.now() - startMs);
     const cpuAfter = sumOfServers(parts, (server) => server.cpuUs());
-    const own = process.cpuUsage(ownBefore);
     const cpuUs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
-    // Generators that are processes, and a server that is not ours, cannot be told from others.
-    const areAllSeen = cpuUs !== null && layout.generatorsAre === 'threads';
-    const processorTime = processors.shares(areAllSeen ? cpuUs + own.user + own.system : null);
+    const oursAfter = ourCpuUs(parts, layout.generatorsAre);
+    const processorTime = processors.shares(
+      oursBefore === null || oursAfter === null ? null : oursAfter - oursBefore,
+    );
     const rssBytes = sumOfServers(parts, (server) => server.rssBytes());
     const trafficAfter = await TrafficMark.take(pool);
     const dataBytes = sumOfServers(parts, (server) => server.dataBytes());
@@ -266,6 +267,16 @@ function watchOf(
     warmupS,
     workers,
   });
+}
+
+/** CPU of generator and servers so far, µs; null where a server that is not ours cannot be seen. */
+function ourCpuUs(parts: readonly Part[], generatorsAre: 'threads' | 'processes'): number | null {
+  const servers = sumOfServers(parts, (server) => server.cpuUs());
+  if (servers === null) return null;
+  // Servers and generators that are processes are children of this one.
+  if (generatorsAre === 'processes') return sampleTree(process.pid)?.cpuUs ?? null;
+  const { user, system } = process.cpuUsage();
+  return servers + user + system;
 }
 
 function targetHostOf({ target }: RunContext): string | null {
