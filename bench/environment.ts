@@ -16,6 +16,15 @@ export interface Environment {
   openFilesLimit: number;
 }
 
+/** A machine and its runtime: figures of two are never held against each other. */
+export function nameOfMachine({
+  cpuModel,
+  cores,
+  node,
+}: Pick<Environment, 'cpuModel' | 'cores' | 'node'>): string {
+  return `${cpuModel}, ${cores} cores, ${node}`;
+}
+
 export interface Commit {
   sha: string;
   dirty: boolean;

@@ -58,7 +58,10 @@ export function judge(input: JudgeInput): ScenarioResult {
     judged: scenario.judged,
     mode,
     arrivals:
-      scenario.kind === 'load' && scenario.load.mode === 'open' ? scenario.load.arrivals : null,
+      // With steps, the gaps are of several laws at once.
+      scenario.kind === 'load' && scenario.load.mode === 'open' && scenario.load.steps === undefined
+        ? scenario.load.arrivals
+        : null,
     sendLagUsP99: merged.recorders.sendLag.quantile(0.99),
     deliverUsP99: merged.recorders.deliver.quantile(0.99),
     due,

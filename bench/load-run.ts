@@ -5,6 +5,7 @@
 import {
   nowUs,
   parseEndpoint,
+  sampleTree,
   type SecondSample,
   type SwarmConfig,
   SwarmPool,
@@ -32,6 +33,7 @@ import {
 import { type LoadScenario, thresholdsOf, type TraceScenario, variantsOf } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
 import { ThresholdWatch } from './threshold-watch.ts';
+import { TrafficMark } from './traffic.ts';
 import { formatCount, formatUs } from './units.ts';
 import { readTrace, syntheticTrace } from './trace-file.ts';
 
@@ -165,6 +167,7 @@ export async function runLoadOnce(
   try {
     const connectMs = (1000 * users) / scenario.connectRatePerSec;
     const sockets = await connectEverybody(pool, CONNECT_TIMEOUT_MS + 2 * connectMs);
+    const connected = await TrafficMark.take(pool);
     const startUs = nowUs() + START_DELAY_US;
     await pool.ask('startLoad', { startUs });
     startMs = performance.now() + (startUs - nowUs()) / 1000;
@@ -181,19 +184,22 @@ export async function runLoadOnce(
     for (const disturbance of disturbances) disturbance?.catch(() => {}); // told where awaited
     const recovery = isLoad ? watchRecovery(scenario, pool, waitUntil, () => startMs) : null;
     await waitUntil(warmupMs);
+    const trafficBefore = await TrafficMark.take(pool);
     const cpuBefore = sumOfServers(parts, (server) => server.cpuUs());
     const processors = new ProcessorMeter();
-    const ownBefore = process.cpuUsage();
+    const oursBefore = ourCpuUs(parts, layout.generatorsAre);
     await waitUntil(durationMs);
     // Shorter than planned when it was stopped: rates are over what was run.
     const loadedMs = Math.min(durationMs, performance.now() - startMs);
     const cpuAfter = sumOfServers(parts, (server) => server.cpuUs());
-    const own = process.cpuUsage(ownBefore);
     const cpuUs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
-    // Generators that are processes, and a server that is not ours, cannot be told from others.
-    const areAllSeen = cpuUs !== null && layout.generatorsAre === 'threads';
-    const processorTime = processors.shares(areAllSeen ? cpuUs + own.user + own.system : null);
+    const oursAfter = ourCpuUs(parts, layout.generatorsAre);
+    const processorTime = processors.shares(
+      oursBefore === null || oursAfter === null ? null : oursAfter - oursBefore,
+    );
     const rssBytes = sumOfServers(parts, (server) => server.rssBytes());
+    const trafficAfter = await TrafficMark.take(pool);
+    const dataBytes = sumOfServers(parts, (server) => server.dataBytes());
     await pool.ask('stopLoad', null);
     await Promise.all(disturbances);
     if (!signal.aborted) context.servers.prepareNext();
@@ -226,6 +232,12 @@ export async function runLoadOnce(
     });
     if (happened.length > 0) result.extra['serverEvents'] = happened;
     if (recovered !== null) result.extra['recovery'] = recovered;
+    result.extra['traffic'] = {
+      ...trafficAfter.since(trafficBefore),
+      waiting: trafficAfter.waiting(),
+      perConnect: connected.perConnect(),
+      dataBytes,
+    };
     if (watch.stop !== null) result.extra['stopped'] = watch.stop;
     if (layout.reason !== '' || layout.servers > 1) {
       result.extra['layout'] = { ...layout, generators: slices.length };
@@ -250,10 +262,21 @@ function watchOf(
 ): ThresholdWatch {
   const own = thresholdsOf(scenario).flatMap(({ stops }) => stops ?? []);
   const warmupS = scenario.kind === 'load' ? scenario.warmupS : 0;
-  return new ThresholdWatch(
-    [...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))],
-    { scenario: scenario.name, warmupS, workers },
-  );
+  return new ThresholdWatch([...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))], {
+    scenario: scenario.name,
+    warmupS,
+    workers,
+  });
+}
+
+/** CPU of generator and servers so far, µs; null where a server that is not ours cannot be seen. */
+function ourCpuUs(parts: readonly Part[], generatorsAre: 'threads' | 'processes'): number | null {
+  const servers = sumOfServers(parts, (server) => server.cpuUs());
+  if (servers === null) return null;
+  // Servers and generators that are processes are children of this one.
+  if (generatorsAre === 'processes') return sampleTree(process.pid)?.cpuUs ?? null;
+  const { user, system } = process.cpuUsage();
+  return servers + user + system;
 }
 
 function targetHostOf({ target }: RunContext): string | null {

@@ -7,6 +7,7 @@ import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, prepareThreads } from '../loadgen/index.ts';
 import { runCeiling } from './ceiling-run.ts';
+import { capacity } from './capacity/main.ts';
 import { compare } from './compare/main.ts';
 import { touchesServer } from './chaos.ts';
 import { doctor } from './doctor.ts';
@@ -249,6 +250,7 @@ function writeStepSummary(result: Result): void {
 
 const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<ExitCode>>> = {
   bench,
+  capacity,
   compare,
   history,
   oracle,

@@ -81,7 +81,10 @@ function benchCommand(): Command {
       collect,
     )
     .option('--threshold <rule>', "e.g. 'confirm.p99<50ms'; may be repeated", collect)
-    .option('--abort-on-fail', 'a missed --threshold stops the load, instead of waiting for its end')
+    .option(
+      '--abort-on-fail',
+      'a missed --threshold stops the load, instead of waiting for its end',
+    )
     .option('--target <url>', 'measure this server (ws:// or wss://) instead of a fresh one')
     .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
     .option('--insecure', 'accept any TLS certificate of the target')
@@ -332,6 +335,8 @@ function override(
       // Events keep their place in the run.
       for (const event of [...changed.clientEvents, ...changed.serverEvents]) event.atS *= factor;
       // Random faults come as often as before, for as long as the load lasts.
+      if (changed.load.mode === 'open')
+        for (const step of changed.load.steps ?? []) step.atS *= factor;
       const { chaos } = changed;
       if (chaos !== null) chaos.quietS = Math.min(chaos.quietS, changed.durationS / 4);
     }
@@ -343,7 +348,8 @@ function override(
   return changed;
 }
 
-function parseTarget(
+/** The server of somebody else that flags name; null = none. */
+export function parseTarget(
   wanted: {
     url: string | undefined;
     jwtKey: string | undefined;

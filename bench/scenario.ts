@@ -85,6 +85,13 @@ const LoadMode = z.discriminatedUnion('mode', [
       .enum(Object.values(Arrivals) as [Arrivals, ...Arrivals[]])
       .default(Arrivals.Poisson),
     burst: whole(1, 100_000).default(100),
+    /** Other rates from an instant on; the law of the arrivals stays. */
+    steps: z
+      .array(z.strictObject({ atS: positive, ratePerSec: positive.max(10_000_000) }))
+      .refine((list) => list.every(({ atS }, i) => i === 0 || atS > (list[i - 1]?.atS ?? 0)), {
+        message: 'must ascend',
+      })
+      .optional(),
   }),
   z
     .strictObject({
@@ -414,8 +421,11 @@ export function thresholdsOf(
   scenario: Scenario,
 ): { threshold: Threshold; stops: WatchedThreshold | null }[] {
   return scenario.thresholds.map((rule) => {
-    const { threshold: text, abortOnFail, delayS } =
-      typeof rule === 'string' ? { threshold: rule, abortOnFail: false, delayS: 0 } : rule;
+    const {
+      threshold: text,
+      abortOnFail,
+      delayS,
+    } = typeof rule === 'string' ? { threshold: rule, abortOnFail: false, delayS: 0 } : rule;
     const threshold = parseThreshold(text) as Threshold;
     return { threshold, stops: abortOnFail ? { threshold, delayS } : null };
   });

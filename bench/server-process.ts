@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { sampleProcess, sampleTree } from '../loadgen/index.ts';
@@ -114,6 +114,17 @@ export class ServerProcess {
 
   rssBytes(): number {
     return this.sample()?.rssBytes ?? 0;
+  }
+
+  /** What its data directory takes on the disk, bytes. */
+  dataBytes(): number {
+    let bytes = 0;
+    for (const name of readdirSync(this.dataDir, { recursive: true, encoding: 'utf8' })) {
+      // Files come and go while it runs.
+      const stats = statSync(path.join(this.dataDir, name), { throwIfNoEntry: false });
+      if (stats?.isFile() === true) bytes += 512 * stats.blocks;
+    }
+    return bytes;
   }
 
   /** SIGKILL, as a crash; resolves when the process is gone. */

@@ -32,6 +32,11 @@ const COMMANDS = {
     does: 'says whether one commit or server is slower than another, or only noise',
     runtimeFlags: ONE_CORE,
   },
+  capacity: {
+    room: 'bench',
+    does: 'finds the highest rate within an SLO, and what each operation costs',
+    runtimeFlags: ONE_CORE,
+  },
   history: { room: 'bench', does: 'shows figures over commits, and where they changed' },
   oracle: {
     room: 'bench',

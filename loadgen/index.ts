@@ -41,7 +41,9 @@ export {
   KINDS,
   Order,
   Packet,
+  PACKET_BYTES,
   Policy,
   PullStrategy,
   type RetransmitTimers,
+  ROW_HEADER_BYTES,
 } from '../protocol/index.ts';

@@ -17,15 +17,18 @@ export interface ScheduleOptions {
   readonly ratePerSec: number;
   /** Messages at one instant when arrivals are `burst`. */
   readonly burst: number;
+  /** Other rates from an instant on, ascending, µs from the start of the load. */
+  readonly steps?: readonly { readonly atUs: number; readonly ratePerSec: number }[];
 }
 
 /** Yields intended instants, ascending, in µs from the start of the load. */
 export class Schedule {
   private readonly options: ScheduleOptions;
   private readonly random: Random;
-  private readonly meanGapUs: number;
+  private meanGapUs: number;
   private nextUs: number;
   private leftInBurst: number;
+  private stepsTaken = 0;
 
   constructor(options: ScheduleOptions, random: Random) {
     this.options = options;
@@ -33,7 +36,7 @@ export class Schedule {
     this.meanGapUs = 1e6 / options.ratePerSec;
     // The first burst is due at once, and whole: the gap before it counts as one of its own.
     this.leftInBurst = options.burst + 1;
-    this.nextUs = this.gapUs();
+    this.nextUs = this.after(0);
   }
 
   /** The next instant that has not been taken. */
@@ -44,8 +47,24 @@ export class Schedule {
   /** Takes it. */
   takeUs(): number {
     const taken = this.nextUs;
-    this.nextUs += this.gapUs();
+    this.nextUs = this.after(taken);
     return taken;
+  }
+
+  /**
+   * The instant after `us`. A gap that reaches beyond a step is drawn anew from there with the new
+   * rate: exponential gaps have no memory, so the arrivals stay Poisson on both sides.
+   */
+  private after(us: number): number {
+    const { steps = [] } = this.options;
+    let next = us + this.gapUs();
+    for (;;) {
+      const step = steps[this.stepsTaken];
+      if (step === undefined || next < step.atUs) return next;
+      this.stepsTaken++;
+      this.meanGapUs = 1e6 / step.ratePerSec;
+      next = step.atUs + this.gapUs();
+    }
   }
 
   private gapUs(): number {

@@ -9,6 +9,8 @@ export interface OpenLoad {
   readonly ratePerSec: number;
   readonly arrivals: Arrivals;
   readonly burst: number;
+  /** Other rates from an instant on, ascending. */
+  readonly steps?: readonly { readonly atS: number; readonly ratePerSec: number }[] | undefined;
 }
 
 /** Closed loop: a settled message makes room for the next one. For saturation only. */

@@ -32,3 +32,32 @@ export class SwarmCounters {
   interactions = 0;
   closes: Record<string, number> = {};
 }
+
+/** What the clients of a swarm have sent and received so far. */
+export interface Traffic {
+  /** By kind. */
+  packets: number[];
+  submitted: number;
+  connects: number;
+  /** Rows of pages, repeats included. */
+  pagedRows: number;
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+/** The traffic of a swarm, as of now. */
+export function trafficOf(swarm: {
+  readonly counters: SwarmCounters;
+  readonly packets: Float64Array;
+  readonly hub: { readonly bytesSent: number; readonly bytesReceived: number };
+}): Traffic {
+  const { submitted, connects, pagedDelivered, pagedRepeats } = swarm.counters;
+  return {
+    packets: [...swarm.packets],
+    submitted,
+    connects,
+    pagedRows: pagedDelivered + pagedRepeats,
+    bytesSent: swarm.hub.bytesSent,
+    bytesReceived: swarm.hub.bytesReceived,
+  };
+}

@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { emptyDrain, type DrainMeasure, type DrainOrder, measureDrain } from './drain-measure.ts';
 import type { SwarmConfig } from './swarm-config.ts';
 import { Swarm, type SwarmReport } from './swarm.ts';
+import { type Traffic, trafficOf } from './swarm-counters.ts';
 import type { SecondSample } from './tally.ts';
 import { sleep, until } from './wait.ts';
 
@@ -30,6 +31,8 @@ export interface Commands {
   drain: { ask: DrainOrder; answer: DrainMeasure };
   /** Resident memory of the worker's process after a garbage collection, bytes. */
   memory: { ask: null; answer: number };
+  /** What has gone over the sockets so far. */
+  traffic: { ask: null; answer: Traffic };
   report: { ask: { stuck: number }; answer: SwarmReport };
   stop: { ask: null; answer: null };
 }
@@ -162,6 +165,7 @@ export default async function runSwarm(task: {
       collectGarbage();
       return process.memoryUsage.rss();
     },
+    traffic: () => trafficOf(swarm),
     report: ({ stuck }) => swarm.report(stuck),
     stop: () => {
       if (seconds !== null) clearInterval(seconds);

@@ -80,7 +80,14 @@ export class Workload {
     this.presence.start(swarm.senders);
     if (load.mode === 'open') {
       this.schedule = new Schedule(
-        { ...load, ratePerSec: load.ratePerSec * config.share },
+        {
+          ...load,
+          ratePerSec: load.ratePerSec * config.share,
+          steps: (load.steps ?? []).map(({ atS, ratePerSec }) => ({
+            atUs: atS * 1e6,
+            ratePerSec: ratePerSec * config.share,
+          })),
+        },
         scheduleRandom(config),
       );
     } else if (load.mode === 'closed' && load.window !== null) {

@@ -25,6 +25,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   autocannon: ['bench/http-pull-run.ts'],
   'cli-progress': ['bench/progress.ts'],
   commander: [
+    'bench/capacity/options.ts',
     'bench/compare/options.ts',
     'bench/history/options.ts',
     'bench/options.ts',

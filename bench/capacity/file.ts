@@ -38,6 +38,20 @@ export type OperationRates = Record<Exclude<Operation, 'wakeUp'>, number> & {
   packetsIn: number;
 };
 
+export interface CapacitySettings {
+  policy: string;
+  store: string;
+  clients: number;
+  payloadBytes: number;
+  sloMs: number;
+  startPerSec: number;
+  maxPerSec: number;
+  seed: number;
+  workers: number;
+  isQuick: boolean;
+  isSearchOnly: boolean;
+}
+
 /** One short run of the grid, or a probe of the search: what was offered and what was measured. */
 export interface CapacityRun {
   /** `online`, `mixed`, `offline`, … : runs of one mix differ in rate, clients or payload. */
@@ -50,13 +64,27 @@ export interface CapacityRun {
   heldOut: 'point' | 'mix' | null;
   verdict: string;
   reasons: string[];
+  /** The load was offered and the machine undisturbed: CPU, memory and bytes count. */
+  isUsable: boolean;
+  /** The generator was fast enough as well: latencies count. */
+  isLatencyValid: boolean;
   measured: {
     windowS: number;
     achievedPerSec: number;
     rates: OperationRates;
+    /** By name, per second, as the clients saw them. */
+    packetsPerSec: Record<string, number>;
     /** Of one core, of the server's process; null where it cannot be seen. */
     cpuShare: number | null;
     rssBytes: number | null;
+    /** Mean of the window. */
+    connections: number;
+    /** Messages that the server held at the end of the window: stored, or on their way. */
+    waiting: number;
+    /** Its data directory on the disk; null where it cannot be seen. */
+    dataBytes: number | null;
+    /** Bytes of one login, by the client: handshake and the pull of an empty inbox. */
+    perConnect: { bytesSent: number; bytesReceived: number } | null;
     /** Of the clients' sockets, WebSocket frames included: the server sees them the other way round. */
     bytesInPerSec: number;
     bytesOutPerSec: number;
@@ -140,6 +168,8 @@ export interface CapacityFile {
   commit: Commit;
   environment: Environment;
   target: { kind: 'reference' | 'remote'; policy: string; store: string; url: string };
+  /** What was asked for; `--resume` goes on with the same. */
+  settings: CapacitySettings;
   search: CapacitySearch;
   runs: CapacityRun[];
   /** null where the server's process cannot be seen, or too few runs are valid. */
@@ -165,8 +195,10 @@ export function readCapacityFile(file: string): CapacityFile | string {
     return `${file}: ${(error as Error).message}`;
   }
   const { kind, schema } = (value ?? {}) as Partial<CapacityFile>;
-  if (kind !== 'capacity') return `${file}: is no capacity result; write one with ackbench capacity`;
-  if (schema !== CAPACITY_SCHEMA) return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
+  if (kind !== 'capacity')
+    return `${file}: is no capacity result; write one with ackbench capacity`;
+  if (schema !== CAPACITY_SCHEMA)
+    return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
   return value as CapacityFile;
 }
 

@@ -5,7 +5,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Environment } from '../environment.ts';
+import { type Environment, nameOfMachine } from '../environment.ts';
 
 export interface FalseAlarms {
   readonly comparisons: number;
@@ -26,18 +26,13 @@ interface Line {
   readonly alarms: readonly string[];
 }
 
-/** Results of one machine and runtime, as far as can be told from inside. */
-function machineOf({ cpuModel, cores, node }: Environment): string {
-  return `${cpuModel}, ${cores} cores, ${node}`;
-}
-
 export function noteSelfComparison(
   directory: string,
   line: { environment: Environment; startedAt: string; metrics: number; alarms: string[] },
 ): void {
   const { environment, ...rest } = line;
   mkdirSync(directory, { recursive: true });
-  const kept: Line = { machine: machineOf(environment), ...rest };
+  const kept: Line = { machine: nameOfMachine(environment), ...rest };
   appendFileSync(path.join(directory, FILE), `${JSON.stringify(kept)}\n`);
 }
 
@@ -45,7 +40,7 @@ export function noteSelfComparison(
 export function falseAlarmsOf(directory: string, environment: Environment): FalseAlarms | null {
   const file = path.join(directory, FILE);
   if (!existsSync(file)) return null;
-  const machine = machineOf(environment);
+  const machine = nameOfMachine(environment);
   const lines = readFileSync(file, 'utf8')
     .split('\n')
     .flatMap((text): Line[] => {

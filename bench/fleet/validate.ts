@@ -4,7 +4,8 @@
  * fit say more than the others.
  */
 import { Random } from '../../loadgen/index.ts';
-import { type CapacityFile, type CapacityRun, OPERATIONS } from '../capacity/file.ts';
+import { type CapacityFile, OPERATIONS } from '../capacity/file.ts';
+import { hasPlainLatency, isUsable } from '../capacity/fit.ts';
 import type { PlanSource } from '../plan/formulas.ts';
 import { ServiceQueue } from './queue.ts';
 import { WaitHistogram } from './wait-histogram.ts';
@@ -45,8 +46,9 @@ export function validateRuns(
   seed: number,
 ): FleetValidation {
   const checks = runs.flatMap((run): RunCheck[] => {
-    const { cpuShare, rates, confirmUs } = run.measured;
-    if (run.verdict !== 'pass' || cpuShare === null || cpuShare <= 0) return [];
+    const { rates, confirmUs } = run.measured;
+    if (!isUsable(run)) return [];
+    const cpuShare = run.measured.cpuShare as number;
     let directUs = 0;
     for (const operation of OPERATIONS) {
       if (operation !== 'wakeUp') directUs += rates[operation] * fitted.demandUs[operation];
@@ -55,7 +57,7 @@ export function validateRuns(
     if (!(packetsPerSec > 0)) return [];
     const service = serviceOf(fitted, { directS: directUs / 1e6, packetsPerSec });
     const simulated = simulateServer(service, packetsPerSec, new Random(seed, `run ${run.mix}`));
-    const isPlain = isPlainRun(run) && cpuShare <= P99_SHARE_MAX;
+    const isPlain = hasPlainLatency(run) && cpuShare <= P99_SHARE_MAX;
     return [
       {
         mix: run.mix,
@@ -99,11 +101,6 @@ function simulateServer(
   }
   const busyShare = queue.busyS(atS) / atS;
   return { busyShare, p99S: p99Of(service, busyShare, waits.quantileS(0.99)) };
-}
-
-/** All messages to receivers online, nothing repeated: confirm is what the law was fitted to. */
-function isPlainRun({ measured: { rates } }: CapacityRun): boolean {
-  return rates.retransmit <= 0.01 * rates.online && rates.stored === 0;
 }
 
 function pairOf(measured: number, simulated: number): RunCheck['cpuShare'] {

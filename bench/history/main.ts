@@ -1,10 +1,10 @@
 /** `ackbench history`. The table, or JSON, on stdout; what was skipped, and what is wrong, on stderr. */
 import { ExitCode } from '../../loadgen/index.ts';
-import { describeEnvironment } from '../environment.ts';
+import { describeEnvironment, nameOfMachine } from '../environment.ts';
 import { counted } from '../units.ts';
 import { type HistoryOptions, parseHistoryFlags } from './options.ts';
 import { chooseLines, readHistory } from './read.ts';
-import { historyFile, nameOfMachine } from './record.ts';
+import { historyFile } from './record.ts';
 import { type HistoryReport, reportOf } from './report.ts';
 import { seriesOf } from './series.ts';
 import { renderHistory } from './table.ts';

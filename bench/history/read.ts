@@ -4,7 +4,8 @@
  * or because a newer version did, is skipped and counted, never guessed at.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { HISTORY_SCHEMA, type HistoryLine, historyFile, nameOfMachine } from './record.ts';
+import { nameOfMachine } from '../environment.ts';
+import { HISTORY_SCHEMA, type HistoryLine, historyFile } from './record.ts';
 
 interface HistoryRead {
   readonly lines: HistoryLine[];

@@ -37,11 +37,6 @@ export interface HistoryLine {
   readonly anchor?: { readonly sha: string; readonly metrics: Figures };
 }
 
-/** As it is shown, and as `--machine` looks for it. */
-export function nameOfMachine({ cpuModel, cores, node }: Machine): string {
-  return `${cpuModel}, ${cores} cores, ${node}`;
-}
-
 export function historyFile(directory: string): string {
   return path.join(directory, 'history.ndjson');
 }

@@ -28,9 +28,9 @@ function second(at: number, count: number, us: number): SecondSample {
 
 test('stops when the window so far misses it, and says when and by how much', () => {
   const watched = watch('confirm.p99<1ms');
-  watched.add(second(2, 2000, 500));
+  watched.add(second(2, 12_000, 500));
   assert.is(watched.stop, null);
-  watched.add(second(3, 2000, 5000));
+  watched.add(second(3, 12_000, 5000));
   assert.is(watched.signal.aborted, true);
   assert.is(watched.stop?.second, 3);
   assert.ok(Math.abs((watched.stop?.value ?? 0) - 5000) < 5);
@@ -71,8 +71,8 @@ test('a rate is that of all workers together', () => {
   const watched = watch('load.achievedPerSec>=2500', { workers: 2, warmupS: 0 });
   for (const at of [1, 1, 2, 2]) watched.add(second(at, 1500, 500));
   assert.is(watched.stop, null);
-  for (const at of [3, 3, 4, 4, 5, 5]) watched.add(second(at, 500, 500));
-  assert.is(watched.stop?.second, 4);
+  for (const at of [3, 3, 4, 4]) watched.add(second(at, 500, 500));
+  assert.is(watched.stop?.second, 3);
 });
 
 test.run();

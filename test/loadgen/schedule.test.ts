@@ -258,4 +258,44 @@ test('the instants of a schedule are known beforehand', () => {
   );
 });
 
+test('a step changes the rate at its instant, and both sides stay Poisson', () => {
+  const stepped = new Schedule(
+    {
+      arrivals: Arrivals.Poisson,
+      ratePerSec: 1000,
+      burst: 1,
+      steps: [
+        { atUs: 50e6, ratePerSec: 4000 },
+        { atUs: 100e6, ratePerSec: 500 },
+      ],
+    },
+    new Random(3, 'steps'),
+  );
+  const counts = [0, 0, 0];
+  const statistics = [new GapStatistics(), new GapStatistics(), new GapStatistics()];
+  for (let us = stepped.takeUs(); us < 150e6; us = stepped.takeUs()) {
+    const part = Math.floor(us / 50e6);
+    counts[part]!++;
+    statistics[part]!.add(us);
+  }
+  // Poisson counts: four standard deviations.
+  [50_000, 200_000, 25_000].forEach((expected, i) => {
+    within(counts[i] as number, expected, 4 * Math.sqrt(expected), `arrivals of part ${i}`);
+    within(statistics[i]!.summary().coefficientOfVariation, 1, 0.03, `variation of part ${i}`);
+  });
+});
+
+test('constant arrivals go on from a step with the new gap', () => {
+  const stepped = new Schedule(
+    {
+      arrivals: Arrivals.Constant,
+      ratePerSec: 10,
+      burst: 1,
+      steps: [{ atUs: 250_000, ratePerSec: 100 }],
+    },
+    new Random(1, 'steps'),
+  );
+  assert.equal(take(stepped, 5), [100_000, 200_000, 260_000, 270_000, 280_000]);
+});
+
 test.run();

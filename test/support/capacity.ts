@@ -150,6 +150,8 @@ export function capacityRun(
     heldOut: null,
     verdict: 'pass',
     reasons: [],
+    isUsable: true,
+    isLatencyValid: true,
     measured,
   };
 }
@@ -201,5 +203,5 @@ export function capacityFile(changed: Partial<CapacityFile> = {}): CapacityFile 
       refusal: null,
     },
     ...changed,
-  } as CapacityFile;
+  };
 }

@@ -138,7 +138,7 @@ test('the simulated server agrees with runs that follow the model, and sees one 
   }
   const off = validateRuns(file, MODEL, 1).meanErrors;
   assert.ok(Math.abs((off.cpuShareHeldOut as number) - 0.2) < 0.01);
-  const invalid = file.runs.map((run) => ({ ...run, verdict: 'invalid' }));
+  const invalid = file.runs.map((run) => ({ ...run, isUsable: false }));
   assert.equal(validateRuns({ runs: invalid }, MODEL, 1).runs, []);
 });
 

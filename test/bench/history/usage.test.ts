@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { describeEnvironment } from '../../../bench/environment.ts';
-import { nameOfMachine } from '../../../bench/history/record.ts';
+import { describeEnvironment, nameOfMachine } from '../../../bench/environment.ts';
 import { runCli, stopAll } from '../../support/bench-process.ts';
 import { line } from '../../support/history.ts';
 

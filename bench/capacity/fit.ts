@@ -1,0 +1,86 @@
+/**
+ * The model, from runs: service demands by non-negative least squares on the busy share, memory by the
+ * same on resident bytes, latency laws on the runs whose messages all went to receivers online.
+ *
+ * Errors are relative (rows are divided by what was measured), because a run at a tenth of the load says
+ * as much about a demand as one at full load.
+ */
+import { nonNegativeLeastSquares } from '../statistics/nnls.ts';
+import { type Operation, OPERATIONS, type CapacityRun, type Parameters } from './file.ts';
+
+/** Fewer fitted runs than this have more unknowns than news. */
+export const FITTED_MIN = 8;
+const QUANTILES = ['p50', 'p90', 'p99'] as const;
+
+/** A run that the model may be fitted to or held against. */
+export function isUsable({ isUsable, measured }: CapacityRun): boolean {
+  return isUsable && measured.cpuShare !== null && measured.cpuShare > 0;
+}
+
+/** Parameters of `runs`; null when they are too few. */
+export function fitParameters(runs: readonly CapacityRun[]): Parameters | null {
+  const usable = runs.filter(isUsable);
+  if (usable.length < FITTED_MIN) return null;
+  return { demandUs: fitDemands(usable), memory: fitMemory(usable), latency: fitLatency(usable) };
+}
+
+/** us of a core per operation: U = sum(n d) + p (1 - U) o, in which all but d and o is measured. */
+function fitDemands(runs: readonly CapacityRun[]): Record<Operation, number> {
+  const rows = runs.map(({ measured }) => {
+    const { rates } = measured;
+    const share = measured.cpuShare as number;
+    return OPERATIONS.map((operation) => {
+      const perSec =
+        operation === 'wakeUp' ? rates.packetsIn * Math.max(0, 1 - share) : rates[operation];
+      return perSec / 1e6 / share;
+    });
+  });
+  const demands = nonNegativeLeastSquares(
+    rows,
+    rows.map(() => 1),
+  );
+  return Object.fromEntries(
+    OPERATIONS.map((operation, k) => [operation, demands[k] as number]),
+  ) as Record<Operation, number>;
+}
+
+function fitMemory(runs: readonly CapacityRun[]): Parameters['memory'] {
+  const seen = runs.filter(({ measured }) => measured.rssBytes !== null);
+  const rows = seen.map(({ measured }) => {
+    const rss = measured.rssBytes as number;
+    return [1 / rss, measured.connections / rss, measured.waiting / rss];
+  });
+  const [baseBytes = 0, perConnectionBytes = 0, perStoredBytes = 0] = nonNegativeLeastSquares(
+    rows,
+    rows.map(() => 1),
+  );
+  return { baseBytes, perConnectionBytes, perStoredBytes };
+}
+
+/** Whether confirm latencies of a run are valid, of receivers online, with nothing repeated. */
+export function hasPlainLatency({ isLatencyValid, offlineShare, measured }: CapacityRun): boolean {
+  const { rates } = measured;
+  return (
+    isLatencyValid &&
+    offlineShare === 0 &&
+    rates.stored === 0 &&
+    rates.retransmit < 0.001 * rates.online
+  );
+}
+
+/** q(rho) = a + b rho / (1 - rho), each quantile for itself. */
+function fitLatency(runs: readonly CapacityRun[]): Parameters['latency'] {
+  return QUANTILES.map((quantile) => {
+    const seen = runs.filter((run) => hasPlainLatency(run) && run.measured.confirmUs[quantile]);
+    const rows = seen.map(({ measured }) => {
+      const us = measured.confirmUs[quantile] as number;
+      const rho = Math.min(0.99, measured.cpuShare as number);
+      return [1 / us, rho / (1 - rho) / us];
+    });
+    const [aUs = 0, bUs = 0] = nonNegativeLeastSquares(
+      rows,
+      rows.map(() => 1),
+    );
+    return { quantile, aUs, bUs };
+  });
+}

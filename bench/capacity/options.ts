@@ -1,0 +1,239 @@
+/** The flags of `ackbench capacity`, and every mistake in them. */
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { Command } from 'commander';
+import { parseTarget } from '../options.ts';
+import { IS_CHECKOUT, ROOT_DIR } from '../package-root.ts';
+import type { RunContext } from '../rig.ts';
+import { parseCount, parseDurationMs } from '../units.ts';
+import { type CapacityFile, type CapacitySettings, readCapacityFile } from './file.ts';
+
+export interface CapacityOptions {
+  readonly settings: CapacitySettings;
+  readonly target: RunContext['target'];
+  /** An interrupted calibration to go on with, and where it is kept. */
+  readonly resumed: { readonly file: string; readonly content: CapacityFile } | null;
+  readonly outDir: string;
+  readonly jsonFile: string | null;
+  readonly progress: boolean;
+}
+
+interface CapacityFlags {
+  slo?: string;
+  policy?: string;
+  store?: string;
+  clients?: string;
+  payloadBytes?: string;
+  rateMin?: string;
+  rateMax?: string;
+  target?: string;
+  jwtKey?: string;
+  insecure?: boolean;
+  allowRemote?: boolean;
+  seed?: string;
+  workers?: string;
+  searchOnly?: boolean;
+  quick?: boolean;
+  resume?: string;
+  json?: string;
+  out?: string;
+  progress: boolean;
+}
+
+/** What `--resume` takes from the file, so that these flags would contradict it. */
+const SETTLED = [
+  'slo',
+  'policy',
+  'store',
+  'clients',
+  'payloadBytes',
+  'rateMin',
+  'rateMax',
+  'seed',
+  'searchOnly',
+  'quick',
+] as const satisfies (keyof CapacityFlags)[];
+
+function capacityCommand(): Command {
+  return new Command('ackbench capacity')
+    .description(
+      'Finds the highest rate that a server holds within an SLO, whether it recovers from overload,\n' +
+        'and what each operation costs it; checks the model on runs that it was not fitted to. For\n' +
+        '`ackbench plan`. About 12 minutes on two cores.\n' +
+        'Exit codes: 0, 1 = messages were lost, 2 = wrong usage, 3 = could not be measured, 130.',
+    )
+    .option('--slo <time>', 'p99 of confirm that must hold (default 100ms)')
+    .option('--policy <name>', 'relay or durable (default relay)')
+    .option('--store <name>', 'lmdb or memory (default lmdb)')
+    .option('--clients <n>', 'clients of the search (default 500)')
+    .option('--payload-bytes <n>', 'content of a message (default 128)')
+    .option('--rate-min <n>', 'where the search begins, messages per second (default 1k)')
+    .option('--rate-max <n>', 'where it ends at the latest (default 1m)')
+    .option('--search-only', 'only the highest rate: no model, about 5 minutes')
+    .option('--quick', 'short runs: shows how it works, and measures little')
+    .option('--resume <file>', 'go on with an interrupted calibration, with its settings')
+    .option('--target <url>', 'this server instead of a fresh reference server per run')
+    .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
+    .option('--insecure', 'accept any TLS certificate of the target')
+    .option('--allow-remote', 'allow a target that is not loopback')
+    .option('--seed <n>', 'seed of arrivals and of the bootstrap (default 1)')
+    .option('--workers <n>', 'generator threads (default: one per core that the server leaves)')
+    .option('--json <file>', 'write the result to this file too')
+    .option('--out <dir>', 'directory of result files (default results)')
+    .option('--no-progress', 'no progress on stderr');
+}
+
+/** Flags and environment to options, or all mistakes. */
+export function parseCapacity(
+  argv: readonly string[],
+  defaultWorkers: number,
+): CapacityOptions | { mistakes: string[] } | 'done' {
+  const command = capacityCommand();
+  const mistakes: string[] = [];
+  command.allowUnknownOption().allowExcessArguments().exitOverride();
+  command.configureOutput({ writeErr: () => {} });
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    if (code === 'commander.helpDisplayed') return 'done';
+    mistakes.push(message.replace(/^error: /, ''));
+  }
+  for (const word of command.args) {
+    mistakes.push(word.startsWith('-') ? `unknown flag ${word}` : `unexpected word ${word}`);
+  }
+  const flags = command.opts<CapacityFlags>();
+  const setting = (flag: string | undefined, variable: string): string | undefined =>
+    flag ?? process.env[`ACKBENCH_${variable}`];
+  const number = (
+    text: string | undefined,
+    name: string,
+    { parse, min, max, without }: NumberRule,
+  ): number => {
+    if (text === undefined) return without;
+    const value = parse(text);
+    if (Number.isFinite(value) && value >= min && value <= max) return value;
+    mistakes.push(`--${name} ${text}: must be between ${min} and ${max}`);
+    return without;
+  };
+  const choice = (text: string | undefined, name: string, among: readonly string[]): string => {
+    if (text === undefined || among.includes(text)) return text ?? (among[0] as string);
+    mistakes.push(`--${name} ${text}: one of ${among.join(', ')}`);
+    return among[0] as string;
+  };
+  const rate = { parse: parseCount, min: 1, max: 10_000_000 };
+  const settings: CapacitySettings = {
+    sloMs: number(flags.slo, 'slo', { parse: parseDurationMs, min: 1, max: 60_000, without: 100 }),
+    policy: choice(flags.policy, 'policy', ['relay', 'durable']),
+    store: choice(flags.store, 'store', ['lmdb', 'memory']),
+    clients: number(flags.clients, 'clients', {
+      parse: wholeCount,
+      min: 2,
+      max: 15_000,
+      without: 500,
+    }),
+    payloadBytes: number(flags.payloadBytes, 'payload-bytes', {
+      parse: wholeCount,
+      min: 20,
+      max: 1_048_576,
+      without: 128,
+    }),
+    startPerSec: number(flags.rateMin, 'rate-min', { ...rate, without: 1000 }),
+    maxPerSec: number(flags.rateMax, 'rate-max', { ...rate, without: 1_000_000 }),
+    seed: number(setting(flags.seed, 'SEED'), 'seed', {
+      parse: wholeCount,
+      min: 0,
+      max: 0x7fffffff,
+      without: 1,
+    }),
+    workers: number(setting(flags.workers, 'WORKERS'), 'workers', {
+      parse: wholeCount,
+      min: 1,
+      max: 256,
+      without: defaultWorkers,
+    }),
+    isQuick: flags.quick === true,
+    isSearchOnly: flags.searchOnly === true,
+  };
+  if (settings.startPerSec >= settings.maxPerSec) {
+    mistakes.push('--rate-min: must be below --rate-max');
+  }
+  const target = parseTarget(
+    {
+      url: setting(flags.target, 'TARGET'),
+      jwtKey: setting(flags.jwtKey, 'JWT_KEY'),
+      isInsecure: flags.insecure === true,
+      allowRemote: flags.allowRemote === true,
+    },
+    mistakes,
+  );
+  if (target !== null) {
+    for (const name of ['policy', 'store'] as const) {
+      if (flags[name] !== undefined) mistakes.push(`--${name}: is the target's own affair`);
+    }
+  }
+  const resumed = resume(flags, target, mistakes);
+  const outDir =
+    setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
+  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
+    mistakes.push(`--out ${outDir}: is not a directory`);
+  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
+    mistakes.push(`--out ${outDir}: its parent directory does not exist`);
+  }
+  const jsonFile = flags.json ?? null;
+  if (jsonFile !== null && !existsSync(path.dirname(path.resolve(jsonFile)))) {
+    mistakes.push(`--json ${jsonFile}: its directory does not exist`);
+  }
+  if (mistakes.length > 0) return { mistakes };
+  return {
+    settings: resumed?.content.settings ?? settings,
+    target,
+    resumed,
+    outDir,
+    jsonFile,
+    progress: flags.progress,
+  };
+}
+
+interface NumberRule {
+  readonly parse: (text: string) => number;
+  readonly min: number;
+  readonly max: number;
+  readonly without: number;
+}
+
+function wholeCount(text: string): number {
+  const value = parseCount(text);
+  return Number.isInteger(value) ? value : NaN;
+}
+
+function resume(
+  flags: CapacityFlags,
+  target: RunContext['target'],
+  mistakes: string[],
+): CapacityOptions['resumed'] {
+  if (flags.resume === undefined) return null;
+  for (const name of SETTLED) {
+    if (flags[name] === undefined) continue;
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    mistakes.push(`--${flag}: is what the file of --resume says it is`);
+  }
+  const content = readCapacityFile(flags.resume);
+  if (typeof content === 'string') {
+    mistakes.push(`--resume ${content}`);
+    return null;
+  }
+  if (!content.interrupted) {
+    mistakes.push(`--resume ${flags.resume}: is finished; there is nothing to go on with`);
+  }
+  if ((content.target.kind === 'remote') !== (target !== null)) {
+    mistakes.push(
+      target === null
+        ? `--resume ${flags.resume}: measured ${content.target.url}; name it with --target again`
+        : `--resume ${flags.resume}: measured the reference server, not a --target`,
+    );
+  } else if (target !== null && target.url !== content.target.url) {
+    mistakes.push(`--resume ${flags.resume}: measured ${content.target.url}, not ${target.url}`);
+  }
+  return { file: flags.resume, content };
+}

@@ -1,0 +1,110 @@
+/** What a run says about its rate, and when an overload is over. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { scenarioOf } from '../../../bench/capacity/point.ts';
+import { judgeProbe, recoveryOf, searchPoint } from '../../../bench/capacity/probe.ts';
+import type { LatencyReport, ScenarioResult, SeriesPoint } from '../../../bench/result.ts';
+import { latencyReport, scenarioResult } from '../../support/result.ts';
+
+const CONFIG = scenarioOf(
+  searchPoint({ clients: 100, payloadBytes: 128 }, 1000),
+  { warmupS: 1, windowS: 6 },
+  { policy: 'relay', store: 'memory' },
+);
+
+function second(at: number, confirmUsP99: number, inflight = 10): SeriesPoint {
+  return {
+    second: at,
+    sentPerSec: 1000,
+    confirmedPerSec: 1000,
+    deliveredPerSec: 1000,
+    inflight,
+    online: 100,
+    confirmUsP50: 1000,
+    confirmUsP99,
+    confirmUsMax: confirmUsP99,
+    generatorBusy: 0.3,
+  };
+}
+
+function confirmed(p99: number): LatencyReport {
+  const report = latencyReport();
+  return { ...report, confirmUs: { ...report.confirmUs, p99 } };
+}
+
+function result(changes: Partial<ScenarioResult> = {}): ScenarioResult {
+  return scenarioResult({
+    config: CONFIG,
+    load: { clients: 100, offeredPerSec: 1000, achievedPerSec: 1000, sent: 7000, mode: 'open' },
+    latency: confirmed(20_000),
+    series: [1, 2, 3, 4, 5, 6, 7].map((at) => second(at, 20_000)),
+    ...changes,
+  });
+}
+
+const gate = (id: string) => ({ id, name: `gate ${id}`, value: 0.9, limit: '<= 0.7', ok: false });
+
+test('holds when p99, throughput and backlog do', () => {
+  const outcome = judgeProbe(result(), 100);
+  assert.is(outcome.ok, true, outcome.reasons.join());
+});
+
+test('what holds with a late generator, holds', () => {
+  assert.is(judgeProbe(result({ gates: [gate('G1'), gate('G3'), gate('G5')] }), 100).ok, true);
+});
+
+test('a load that was not offered is not held, however fast it was', () => {
+  const outcome = judgeProbe(result({ gates: [gate('G2')] }), 100);
+  assert.is(outcome.ok, false);
+  assert.match(outcome.reasons[0] as string, 'generator: gate G2 0.900');
+});
+
+test('an SLO missed beside a busy generator is the fault of the generator', () => {
+  const slow = { latency: confirmed(300_000) };
+  const outcome = judgeProbe(result({ ...slow, gates: [gate('G3')] }), 100);
+  assert.ok(outcome.reasons.every((reason) => reason.startsWith('generator: ')));
+  const alone = judgeProbe(result(slow), 100);
+  assert.match(alone.reasons[0] as string, 'confirm p99 300 ms, SLO 100 ms');
+});
+
+test('an SLO missed while the processor was stolen says nothing', () => {
+  const slow = { latency: confirmed(300_000) };
+  assert.is(judgeProbe(result({ ...slow, gates: [gate('G4')] }), 100).isVoid, true);
+  assert.is(judgeProbe(result(slow), 100).isVoid, false);
+  assert.is(judgeProbe(result({ gates: [gate('G4')] }), 100).isVoid, false);
+});
+
+test('one of three windows above the SLO is enough', () => {
+  const series = [1, 2, 3, 4, 5, 6, 7].map((at) => second(at, at >= 6 ? 200_000 : 5000));
+  const outcome = judgeProbe(result({ series }), 100);
+  assert.match(outcome.reasons.join(), 'p99 of window 3 200 ms');
+});
+
+test('a backlog that grows does not hold, even if the SLO does yet', () => {
+  const series = [1, 2, 3, 4, 5, 6, 7].map((at) => second(at, 20_000, 50 * at));
+  assert.match(judgeProbe(result({ series }), 100).reasons.join(), 'backlog grows by 5.00 %');
+});
+
+test('a lost message is never held, and never void', () => {
+  const lost = result({ gates: [gate('G4')] });
+  lost.ledger.lost = 2;
+  const outcome = judgeProbe(lost, 100);
+  assert.is(outcome.ok, false);
+  assert.is(outcome.isVoid, false);
+  assert.match(outcome.reasons.join(), '2 messages lost');
+});
+
+test('is over when the SLO holds for three seconds on end', () => {
+  const series = [4, 5, 6, 7, 8, 9, 10, 11].map((at) => ({
+    second: at,
+    confirmUsP99: at === 9 || at < 8 ? 500_000 : 5000,
+  }));
+  assert.is(recoveryOf(series.slice(0, 6), 5, 100_000), null);
+  assert.is(recoveryOf([...series, { second: 12, confirmUsP99: 5000 }], 5, 100_000), 4);
+  const never = series.map((point) => ({ ...point, confirmUsP99: 500_000 }));
+  assert.is(recoveryOf(never, 5, 100_000), null);
+  const atOnce = series.map((point) => ({ ...point, confirmUsP99: 10 }));
+  assert.is(recoveryOf(atOnce, 5, 100_000), 0);
+});
+
+test.run();
