@@ -78,7 +78,7 @@ export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome 
     slow.push(`${(100 * retransmit.ratio).toFixed(1)} % of the messages were sent again`);
   }
   const isHeld = isOffered && slow.length === 0;
-  const all = isHeld ? [] : ofGenerator.length > 0 ? reasons : slow;
+  const all = isHeld ? [] : [...slow, ...reasons];
   if (ledger.lost > 0) all.push(`${ledger.lost} messages lost`);
   if (result.verdict === 'fail') all.push(...result.reasons);
   const { cpuUsPerMessage } = result.server;

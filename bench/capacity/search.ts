@@ -93,7 +93,7 @@ class Search {
     for (let step = 0; step < CONFIRM_STEPS_MAX; step++) {
       if (await this.isConfirmed(this.held)) {
         const { reasons } = this.broken;
-        const binds = reasons.every((reason) => reason.startsWith('generator: '))
+        const binds = reasons.some((reason) => reason.startsWith('generator: '))
           ? 'generator'
           : 'server';
         return this.outcome(
