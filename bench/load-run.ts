@@ -250,10 +250,11 @@ function watchOf(
 ): ThresholdWatch {
   const own = thresholdsOf(scenario).flatMap(({ stops }) => stops ?? []);
   const warmupS = scenario.kind === 'load' ? scenario.warmupS : 0;
-  return new ThresholdWatch(
-    [...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))],
-    { scenario: scenario.name, warmupS, workers },
-  );
+  return new ThresholdWatch([...own, ...stopsOn.map((threshold) => ({ threshold, delayS: 0 }))], {
+    scenario: scenario.name,
+    warmupS,
+    workers,
+  });
 }
 
 function targetHostOf({ target }: RunContext): string | null {

@@ -25,6 +25,7 @@ import { writeOutput } from './output/formats.ts';
 import { renderMarkdown } from './output/markdown.ts';
 import { TOOL } from './package-root.ts';
 import { plan } from './plan/main.ts';
+import { report } from './report/main.ts';
 import { serverOrders, ServerYard } from './server-yard.ts';
 import { createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
@@ -254,6 +255,7 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   oracle,
   plan,
   fleet,
+  report,
   doctor,
 };
 

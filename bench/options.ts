@@ -81,7 +81,10 @@ function benchCommand(): Command {
       collect,
     )
     .option('--threshold <rule>', "e.g. 'confirm.p99<50ms'; may be repeated", collect)
-    .option('--abort-on-fail', 'a missed --threshold stops the load, instead of waiting for its end')
+    .option(
+      '--abort-on-fail',
+      'a missed --threshold stops the load, instead of waiting for its end',
+    )
     .option('--target <url>', 'measure this server (ws:// or wss://) instead of a fresh one')
     .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
     .option('--insecure', 'accept any TLS certificate of the target')

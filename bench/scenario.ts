@@ -414,8 +414,11 @@ export function thresholdsOf(
   scenario: Scenario,
 ): { threshold: Threshold; stops: WatchedThreshold | null }[] {
   return scenario.thresholds.map((rule) => {
-    const { threshold: text, abortOnFail, delayS } =
-      typeof rule === 'string' ? { threshold: rule, abortOnFail: false, delayS: 0 } : rule;
+    const {
+      threshold: text,
+      abortOnFail,
+      delayS,
+    } = typeof rule === 'string' ? { threshold: rule, abortOnFail: false, delayS: 0 } : rule;
     const threshold = parseThreshold(text) as Threshold;
     return { threshold, stops: abortOnFail ? { threshold, delayS } : null };
   });

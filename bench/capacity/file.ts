@@ -165,8 +165,10 @@ export function readCapacityFile(file: string): CapacityFile | string {
     return `${file}: ${(error as Error).message}`;
   }
   const { kind, schema } = (value ?? {}) as Partial<CapacityFile>;
-  if (kind !== 'capacity') return `${file}: is no capacity result; write one with ackbench capacity`;
-  if (schema !== CAPACITY_SCHEMA) return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
+  if (kind !== 'capacity')
+    return `${file}: is no capacity result; write one with ackbench capacity`;
+  if (schema !== CAPACITY_SCHEMA)
+    return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
   return value as CapacityFile;
 }
 

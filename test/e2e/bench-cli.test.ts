@@ -316,13 +316,16 @@ test('a threshold with abortOnFail stops the load, and the run is settled, audit
   assert.is(scenario.ledger.lost, 0);
   assert.is(scenario.ledger.unknown, 0);
   assert.is((scenario.extra['stopped'] as { threshold: string }).threshold, 'confirm.p50<1us');
-  assert.match(stdout, /! threshold confirm\.p50<1us missed: it is \d+, and the load was stopped after \d+ s/);
+  assert.match(
+    stdout,
+    /! threshold confirm\.p50<1us missed: it is \d+, and the load was stopped after \d+ s/,
+  );
 });
 
 test('what cannot stop a load is refused before it', async () => {
-  const late = await measured(
-    [{ ...TINY, thresholds: [{ threshold: 'ledger.lost==0', abortOnFail: true }] }],
-  );
+  const late = await measured([
+    { ...TINY, thresholds: [{ threshold: 'ledger.lost==0', abortOnFail: true }] },
+  ]);
   assert.is(late.code, 2);
   assert.match(late.stderr, '"ledger.lost==0" cannot stop a load');
   const flag = await measured([TINY], ['--abort-on-fail', '--threshold', 'accept.p99<1ms']);
