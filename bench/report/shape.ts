@@ -220,6 +220,32 @@ export const ComparisonShape = z.looseObject({
   falseAlarms: z.object({ comparisons: number, alarms: number, metrics: number }).nullable(),
 });
 
+const OPERATION_NAMES = [
+  'online',
+  'stored',
+  'pulled',
+  'connect',
+  'connectionSecond',
+  'payloadKiB',
+  'retransmit',
+  'wakeUp',
+] as const;
+
+const Parameters = z.looseObject({
+  demandUs: z.looseObject(everyOne(OPERATION_NAMES, number)),
+  memory: z.looseObject({
+    baseBytes: number,
+    perConnectionBytes: number,
+    perStoredBytes: number,
+  }),
+  latency: z.array(z.looseObject({ quantile: text, aUs: number, bUs: number })),
+});
+
+const perContent = z.looseObject(everyOne(['online', 'stored', 'pulled'] as const, number));
+const perOperation = z.looseObject(
+  everyOne(['online', 'stored', 'pulled', 'connect'] as const, number),
+);
+
 const quantiles = z.object({ p50: known, p90: known, p99: known });
 
 /** A result of capacity, schema 1: what the page reads of it. */
@@ -270,7 +296,26 @@ export const CapacityShape = z.looseObject({
       }),
     }),
   ),
-  model: z.looseObject({}).nullable(),
+  model: z
+    .looseObject({
+      fitted: Parameters,
+      replicates: z.array(Parameters),
+      network: z.looseObject({
+        inBytes: perOperation,
+        outBytes: perOperation,
+        contentIn: perContent,
+        contentOut: perContent,
+        segmentBytes: number,
+      }),
+      diskBytesPerStored: known,
+      measured: z.looseObject({
+        ratePerSec: number,
+        connections: number,
+        payloadBytes: number,
+        cpuShare: number,
+      }),
+    })
+    .nullable(),
   validation: z
     .looseObject({
       layers: z.array(

@@ -63,9 +63,12 @@ main { max-width: 1400px; margin: 0 auto; padding: 1rem; display: grid; gap: 1re
 .hero-head { display: flex; gap: 0.9rem; align-items: center; }
 .hero h1 { font-size: clamp(1.35rem, 3.6vw, 2.1rem); line-height: 1.15; letter-spacing: -0.015em; }
 .sign { flex: none; display: grid; place-items: center; width: 3rem; height: 3rem; border-radius: 50%; background: var(--tone); color: var(--card); font-size: 1.6rem; font-weight: 700; }
-.hero .word { color: var(--tone); text-transform: uppercase; }
+.hero .word { color: var(--tone); }
+.hero .word::first-letter { text-transform: uppercase; }
+.hero .verdict { text-transform: uppercase; }
 .hero .lead { margin-top: 0.6rem; max-width: 75ch; }
 .hero .meta { overflow-wrap: anywhere; margin-top: 0.75rem; color: var(--quiet); font-size: 0.8125rem; }
+.tone-c1 { color: var(--c1); font-weight: 700; }
 .tone-pass { --tone: var(--pass); --tone-ground: var(--pass-ground); }
 .tone-fail { --tone: var(--fail); --tone-ground: var(--fail-ground); }
 .tone-warn { --tone: var(--warn); --tone-ground: var(--warn-ground); }
@@ -109,6 +112,7 @@ main { max-width: 1400px; margin: 0 auto; padding: 1rem; display: grid; gap: 1re
 .plot svg { display: block; max-width: 100%; }
 .plot text { fill: var(--quiet); font-size: 11px; font-family: inherit; }
 .plot text.strong { fill: var(--ink); }
+.plot text.toned { fill: var(--tone); font-weight: 600; }
 .uplot { font-family: inherit; }
 .uplot .u-legend { font-size: 0.8125rem; text-align: left; margin: 0.2rem 0 0; }
 .uplot .u-legend th { font-weight: 500; }

@@ -8,12 +8,14 @@ const REASONS_MAX = 6;
 
 export function heroCard(options: {
   verdict: string;
+  /** Before the sentence; the verdict itself when it is left out. */
+  word?: string;
   sentence: string;
   lead: Child;
   tiles?: Child;
   meta: Child;
 }): HTMLElement {
-  const { verdict, sentence, lead, tiles, meta } = options;
+  const { verdict, word = verdict, sentence, lead, tiles, meta } = options;
   return h(
     'section',
     { class: `hero tone-${toneOf(verdict)}`, 'data-verdict': verdict },
@@ -21,7 +23,12 @@ export function heroCard(options: {
       'div',
       { class: 'hero-head' },
       h('div', { class: 'sign', 'aria-hidden': 'true' }, signOf(verdict)),
-      h('h1', {}, h('span', { class: 'word' }, verdict), ` ${sentence}`),
+      h(
+        'h1',
+        {},
+        h('span', { class: word === verdict ? 'word verdict' : 'word' }, word),
+        ` ${sentence}`,
+      ),
     ),
     h('div', { class: 'lead' }, lead),
     tiles !== undefined && h('div', { class: 'tiles' }, tiles),

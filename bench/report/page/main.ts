@@ -1,5 +1,7 @@
 /** Starts the page: reads its data, which are text and nothing else, and puts everything in place. */
 import type { PageData } from '../model.ts';
+import { capacitySection } from './capacity.ts';
+import { comparisonSection } from './comparison.ts';
 import { type Child, h, replace } from './dom.ts';
 import { environmentPanel } from './environment.ts';
 import { resultHero } from './hero.ts';
@@ -29,9 +31,11 @@ function topBar({ results, isLive }: PageData): HTMLElement {
 }
 
 function reportOf(data: PageData): Child[] {
-  const { results } = data;
+  const { results, comparisons, capacities } = data;
   const scenarios = sightingsOf(results);
   return [
+    capacities.map((capacity) => capacitySection(capacity, null)),
+    comparisons.map(comparisonSection),
     results.map(resultHero),
     scenarios.size > 1 && index(scenarios),
     [...scenarios].map(([name, sightings]) => scenarioSection(name, sightings)),
