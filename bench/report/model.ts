@@ -5,7 +5,7 @@
  */
 import type { CapacityFile } from '../capacity/file.ts';
 import type { Comparison } from '../compare/report.ts';
-import type { LatencyReport, Result, ScenarioResult, SeriesPoint, Verdict } from '../result.ts';
+import type { LatencyReport, Result, ScenarioResult, SeriesPoint } from '../result.ts';
 
 export type LatencyName = keyof LatencyReport;
 
@@ -35,14 +35,20 @@ export interface Mark {
   text: string;
 }
 
+/** A rate that is offered from an instant on. */
+export interface RateStep {
+  fromS: number;
+  perSec: number;
+}
+
 export interface RunView extends Omit<ScenarioResult, 'latency' | 'variants' | 'bytes'> {
   latency: Partial<Record<LatencyName, LatencyView>>;
   bytes: ScenarioResult['bytes'] | null;
   marks: Mark[];
   warmupS: number;
   durationS: number | null;
-  /** What the schedule asks for; null where nothing is offered. */
-  scheduledPerSec: number | null;
+  /** What is offered; empty where nothing is, as in a closed loop. */
+  schedule: RateStep[];
 }
 
 export interface ScenarioView {
@@ -84,9 +90,10 @@ export interface PageData {
 /** News of a run that goes on, one JSON object per server-sent event. */
 export type LiveEvent =
   | { type: 'state'; state: LiveState }
-  /** A second of the run that goes on; the same second again replaces it. */
-  | { type: 'second'; point: SeriesPoint }
-  | { type: 'end'; verdict: Verdict; file: string | null };
+  | { type: 'run'; run: LiveRun }
+  /** What goes on, and what is known of a second; the same second again replaces it. */
+  | { type: 'second'; phase: string; point: SeriesPoint | null }
+  | { type: 'end'; state: LiveState };
 
 export interface LiveState {
   /** All that is finished. */
@@ -99,10 +106,10 @@ export interface LiveState {
 export interface LiveRun {
   name: string;
   totalS: number;
-  /** `connecting`, `load`, `settling`, … */
+  /** What goes on, in words. */
   phase: string;
   marks: Mark[];
   warmupS: number;
-  scheduledPerSec: number | null;
+  schedule: RateStep[];
   series: SeriesPoint[];
 }

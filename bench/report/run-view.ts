@@ -2,7 +2,7 @@
 import { percentileCurve } from '../../loadgen/index.ts';
 import type { ServerEventTaken } from '../load-run.ts';
 import type { LatencySummary } from '../../loadgen/index.ts';
-import type { LatencyName, LatencyView, Mark, RunView } from './model.ts';
+import type { LatencyName, LatencyView, Mark, RateStep, RunView } from './model.ts';
 import type { ReadResult } from './shape.ts';
 
 type ReadRun = Omit<ReadResult['scenarios'][number], 'variants'>;
@@ -36,17 +36,25 @@ function latencyView(name: string, { hdr, ...figures }: LatencySummary): Latency
 export interface LoadFacts {
   warmupS: number;
   durationS: number | null;
-  scheduledPerSec: number | null;
+  schedule: RateStep[];
 }
 
 export function loadFacts(config: Readonly<Record<string, unknown>>): LoadFacts {
-  const load = record(config['load']);
-  const rate = load['mode'] === 'open' ? number(load['ratePerSec']) : null;
   return {
     warmupS: number(config['warmupS']) ?? 0,
     durationS: number(config['durationS']),
-    scheduledPerSec: rate,
+    schedule: scheduleOf(record(config['load'])),
   };
+}
+
+function scheduleOf(load: Fields): RateStep[] {
+  const rate = load['mode'] === 'open' ? number(load['ratePerSec']) : null;
+  if (rate === null) return [];
+  const steps = list(load['steps']).flatMap((step): RateStep[] => {
+    const [fromS, perSec] = [number(step['atS']), number(step['ratePerSec'])];
+    return fromS === null || perSec === null ? [] : [{ fromS, perSec }];
+  });
+  return [{ fromS: 0, perSec: rate }, ...steps];
 }
 
 /** Every fault whose instant is known: those of the configuration, with what `extra` says of them. */

@@ -57,7 +57,8 @@ button { cursor: pointer; }
   border: 1px solid var(--line); background: var(--card); border-radius: 6px; padding: 0.2rem 0.6rem;
   font-size: 0.8125rem; min-height: 28px;
 }
-main { max-width: 1400px; margin: 0 auto; padding: 1rem; display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
+main { max-width: 1400px; margin: 0 auto; padding: 1rem; }
+main, .now, .done { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
 
 .hero { background: var(--card); border: 1px solid var(--line); border-left: 8px solid var(--tone); border-radius: 10px; padding: 1.1rem 1.25rem; }
 .hero-head { display: flex; gap: 0.9rem; align-items: center; }
@@ -111,7 +112,7 @@ main { max-width: 1400px; margin: 0 auto; padding: 1rem; display: grid; gap: 1re
 .plot { min-width: 0; overflow: hidden; }
 .plot svg { display: block; max-width: 100%; }
 .plot text { fill: var(--quiet); font-size: 11px; font-family: inherit; }
-.plot text.strong { fill: var(--ink); }
+.plot text.strong { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 3px; }
 .plot text.toned { fill: var(--tone); font-weight: 600; }
 .uplot { font-family: inherit; }
 .uplot .u-legend { font-size: 0.8125rem; text-align: left; margin: 0.2rem 0 0; }

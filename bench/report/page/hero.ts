@@ -36,7 +36,8 @@ export function heroCard(options: {
   );
 }
 
-export function resultHero(result: ResultView): HTMLElement {
+/** `isPartial`: more scenarios are to come. */
+export function resultHero(result: ResultView, isPartial: boolean): HTMLElement {
   const { scenarios, verdict } = result;
   const total = (pick: (run: RunView) => number): number =>
     scenarios.reduce((sum, { whole }) => sum + pick(whole), 0);
@@ -48,6 +49,7 @@ export function resultHero(result: ResultView): HTMLElement {
   const best = headlineLatency(scenarios);
   return heroCard({
     verdict,
+    word: isPartial ? `${verdict} so far` : verdict,
     sentence: sentenceOf(result),
     lead: leadOf(result),
     tiles: [

@@ -5,6 +5,7 @@ import { comparisonSection } from './comparison.ts';
 import { type Child, h, replace } from './dom.ts';
 import { environmentPanel } from './environment.ts';
 import { resultHero } from './hero.ts';
+import { showLive } from './live.ts';
 import { anchorOf, scenarioSection, sightingsOf } from './scenario.ts';
 import { themeButton } from './theme.ts';
 import { signOf, toneOf } from './words.ts';
@@ -13,7 +14,8 @@ function start(): void {
   const data = JSON.parse(document.getElementById('data')?.textContent ?? '') as PageData;
   const main = h('main');
   document.getElementById('page')?.append(topBar(data), main);
-  replace(main, ...reportOf(data));
+  if (data.isLive) showLive(main, reportOf);
+  else replace(main, ...reportOf(data));
   document.documentElement.dataset['ready'] = 'true';
 }
 
@@ -36,7 +38,7 @@ function reportOf(data: PageData): Child[] {
   return [
     capacities.map((capacity) => capacitySection(capacity, null)),
     comparisons.map(comparisonSection),
-    results.map(resultHero),
+    results.map((result) => resultHero(result, data.isLive)),
     scenarios.size > 1 && index(scenarios),
     [...scenarios].map(([name, sightings]) => scenarioSection(name, sightings)),
     results.length > 0 && environmentPanel(results),

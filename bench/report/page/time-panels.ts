@@ -1,5 +1,5 @@
 /** What happened second by second: latency, throughput, messages in flight, sockets, the generator. */
-import type { Mark } from '../model.ts';
+import type { Mark, RateStep } from '../model.ts';
 import type { SeriesPoint } from '../../result.ts';
 import { type Child, choice, h, panel } from './dom.ts';
 import { keyOf, type Overlay } from './overlay.ts';
@@ -22,13 +22,13 @@ export interface TimeRun {
   marks: readonly Mark[];
   warmupS: number;
   untilS: number | null;
-  scheduledPerSec: number | null;
+  schedule: readonly RateStep[];
 }
 
 export function timeRunOf({ label, colour, dash, run }: Overlay): TimeRun {
-  const { series, marks, warmupS, scheduledPerSec } = run;
+  const { series, marks, warmupS, schedule } = run;
   const untilS = run.durationS ?? series.at(-1)?.second ?? null;
-  return { label, colour, dash, series, marks, warmupS, untilS, scheduledPerSec };
+  return { label, colour, dash, series, marks, warmupS, untilS, schedule };
 }
 
 export interface TimePanels {
@@ -169,14 +169,14 @@ function perRun(runs: readonly TimeRun[], pick: Pick, name = ''): Curve[] {
 function throughputCurves(runs: readonly TimeRun[]): Curve[] {
   const delivered: Pick = ({ deliveredPerSec }) => deliveredPerSec;
   const seconds = secondsOf(runs);
-  const scheduled = runs[0]?.scheduledPerSec ?? null;
+  const schedule = runs[0]?.schedule ?? [];
   const offered: Curve[] =
-    scheduled === null
+    schedule.length === 0
       ? []
       : [
           {
             name: 'offered',
-            values: seconds.map(() => scheduled),
+            values: seconds.map((second) => offeredIn(schedule, second)),
             colour: 'quiet',
             dash: [3, 3],
             width: 1.5,
@@ -200,6 +200,11 @@ function throughputCurves(runs: readonly TimeRun[]): Curve[] {
       dash: [2, 3],
     },
   ];
+}
+
+/** Offered in the second that ends at `second`. */
+function offeredIn(schedule: readonly RateStep[], second: number): number | null {
+  return schedule.findLast(({ fromS }) => fromS < second)?.perSec ?? null;
 }
 
 function marksOf(runs: readonly TimeRun[]): Mark[] {

@@ -108,7 +108,10 @@ function settings(
     width,
     height: options.height ?? HEIGHT,
     cursor: { sync: { key: options.group }, drag: { x: false, y: false } },
-    legend: { live: true },
+    legend: {
+      live: true,
+      markers: { dash: (_, i) => ((curves[i - 1]?.dash?.length ?? 0) > 0 ? 'dashed' : 'solid') },
+    },
     scales: {
       x: { time: false, range: (_, min, max) => [Math.min(0, min), Math.max(untilS ?? 0, max, 1)] },
       y: isLog
@@ -151,7 +154,7 @@ function settings(
         ...(curve.dash !== undefined && { dash: curve.dash }),
         points: { show: seconds.length <= POINTS_MAX, size: 5, fill: () => colour('card') },
         spanGaps: false,
-        value: (_, value) => (value === null || value === undefined ? '-' : text(value)),
+        value: (_, value) => (value === null || value === undefined ? '' : text(value)),
       })),
     ],
     hooks: { drawClear: [(plot) => drawMarks(plot, options)] },
