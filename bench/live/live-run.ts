@@ -5,10 +5,9 @@
 import type { Progress } from '../progress.ts';
 import type { LiveEvent, LiveRun, LiveState, PageData } from '../report/model.ts';
 import { renderPage } from '../report/page-html.ts';
-import { resultView } from '../report/read-files.ts';
+import { emptyPage, resultView } from '../report/read-files.ts';
 import { loadFacts, marksOf } from '../report/run-view.ts';
 import { ResultShape } from '../report/shape.ts';
-import { TOOL } from '../package-root.ts';
 import type { Result, SeriesPoint } from '../result.ts';
 import { PageServer } from './page-server.ts';
 
@@ -37,14 +36,7 @@ export class LiveRunServer {
 
   /** Rejects when the port that was asked for is taken. */
   static async start({ port, planned }: LiveOptions): Promise<LiveRunServer> {
-    const empty: PageData = {
-      tool: TOOL,
-      madeAt: new Date().toISOString(),
-      isLive: true,
-      results: [],
-      comparisons: [],
-      capacities: [],
-    };
+    const empty = emptyPage({ isLive: true });
     const state: LiveState = { page: empty, planned: [...planned], running: null };
     const server = await PageServer.listen({
       port: port ?? USUAL_PORT,

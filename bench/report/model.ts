@@ -5,6 +5,7 @@
  */
 import type { CapacityFile } from '../capacity/file.ts';
 import type { Comparison } from '../compare/report.ts';
+import type { MachineType } from '../plan/formulas.ts';
 import type { LatencyReport, Result, ScenarioResult, SeriesPoint } from '../result.ts';
 
 export type LatencyName = keyof LatencyReport;
@@ -78,6 +79,8 @@ export interface CapacityView extends CapacityFile {
 }
 
 export interface PageData {
+  /** What a calculator starts with. */
+  plan: { machines: readonly MachineType[] };
   tool: { name: string; version: string };
   madeAt: string;
   /** A page of a run that still goes on, which asks its own origin for news. */

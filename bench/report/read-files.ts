@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { z } from 'zod';
 import { uniqueNames } from '../output/runs.ts';
 import { TOOL } from '../package-root.ts';
+import { DEFAULT_MACHINES } from '../plan/inputs.ts';
 import type { CapacityView, ComparisonView, PageData, ResultView, ScenarioView } from './model.ts';
 import { runView } from './run-view.ts';
 import { CapacityShape, ComparisonShape, type ReadResult, ResultShape } from './shape.ts';
@@ -18,20 +19,26 @@ const KNOWN_SCHEMA = 1;
 
 /** What the page is made of, or every mistake in every file. */
 export function readFiles(files: readonly string[]): PageData | { mistakes: string[] } {
-  const page: PageData = {
-    tool: TOOL,
-    madeAt: new Date().toISOString(),
-    isLive: false,
-    results: [],
-    comparisons: [],
-    capacities: [],
-  };
+  const page = emptyPage({ isLive: false });
   const mistakes = files.flatMap((file) =>
     addFile(page, file).map((mistake) => `${file}: ${mistake}`),
   );
   if (mistakes.length > 0) return { mistakes };
   nameResults(page.results);
   return page;
+}
+
+/** A page without anything on it. */
+export function emptyPage({ isLive }: { isLive: boolean }): PageData {
+  return {
+    tool: TOOL,
+    madeAt: new Date().toISOString(),
+    isLive,
+    plan: { machines: DEFAULT_MACHINES },
+    results: [],
+    comparisons: [],
+    capacities: [],
+  };
 }
 
 /** Adds what is in the file; what is wrong with it. */

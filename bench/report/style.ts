@@ -147,7 +147,9 @@ table.figures { border-collapse: collapse; width: 100%; font-size: 0.8438rem; }
 .ok { color: var(--pass); font-weight: 700; }
 .no { color: var(--fail); font-weight: 700; }
 
-details > summary { cursor: pointer; font-weight: 600; }
+details > summary { cursor: pointer; font-weight: 600; padding: 0.2rem 0; }
+details { margin-top: 0.35rem; }
+details[open] > .sliders { margin-top: 0.5rem; }
 pre { margin: 0.5rem 0 0; padding: 0.7rem; background: var(--sunk); border-radius: 6px; overflow: auto; max-height: 420px; font: 12px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 
 .sliders { display: grid; gap: 0.55rem 1.25rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); }
@@ -157,6 +159,8 @@ pre { margin: 0.5rem 0 0; padding: 0.7rem; background: var(--sunk); border-radiu
 .slider input[type='range'] { width: 100%; accent-color: var(--accent); margin: 0; min-height: 24px; }
 .slider select { width: 100%; padding: 0.2rem; border: 1px solid var(--line); border-radius: 6px; background: var(--card); }
 .answer { font-size: 1.05rem; margin: 0.75rem 0; padding: 0.75rem 0.9rem; border-radius: 8px; background: var(--sunk); }
+.tone-warn-text { color: var(--warn); }
+.slider input[type='number'] { width: 100%; padding: 0.2rem 0.4rem; border: 1px solid var(--line); border-radius: 6px; background: var(--card); }
 .answer b { font-size: 1.5rem; }
 
 .meter { height: 0.6rem; border-radius: 999px; background: var(--sunk); overflow: hidden; margin-top: 0.75rem; }

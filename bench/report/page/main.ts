@@ -1,5 +1,6 @@
 /** Starts the page: reads its data, which are text and nothing else, and puts everything in place. */
 import type { PageData } from '../model.ts';
+import { calculatorPanel } from './calculator.ts';
 import { capacitySection } from './capacity.ts';
 import { comparisonSection } from './comparison.ts';
 import { type Child, h, replace } from './dom.ts';
@@ -36,7 +37,7 @@ function reportOf(data: PageData): Child[] {
   const { results, comparisons, capacities } = data;
   const scenarios = sightingsOf(results);
   return [
-    capacities.map((capacity) => capacitySection(capacity, null)),
+    capacities.map((capacity) => capacitySection(capacity, calculatorPanel(capacity, data.plan))),
     comparisons.map(comparisonSection),
     results.map((result) => resultHero(result, data.isLive)),
     scenarios.size > 1 && index(scenarios),
