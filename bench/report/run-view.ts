@@ -99,10 +99,12 @@ function serverMarks(events: readonly Fields[], taken: readonly Fields[]): Mark[
 }
 
 function clientMark(event: Fields): Mark {
-  const [atS, forMs] = [number(event['atS']) ?? 0, number(event['forMs']) ?? 0];
   const action = String(event['action']);
+  const atS = number(event['atS']) ?? 0;
+  // A dropped connection is dropped: how long that is to last means nothing.
+  const forMs = action === 'disconnect' ? 0 : (number(event['forMs']) ?? 0);
   const share = Math.round(100 * (number(event['share']) ?? 1));
-  const lasting = forMs === 0 ? '' : ` for ${forMs} ms`;
+  const lasting = forMs === 0 ? '' : ` for ${Math.round(forMs)} ms`;
   return {
     atS,
     untilS: forMs === 0 ? null : atS + forMs / 1000,
@@ -111,16 +113,18 @@ function clientMark(event: Fields): Mark {
   };
 }
 
-/** Of chaos only what was done to the server has instants; the rest is counted. */
+/** Of chaos only what hit the server or most clients has instants; the rest is counted. */
 function chaosMarks(chaos: Fields): Mark[] {
-  return list(chaos['serverEvents']).map((event) => {
-    const action = String(event['action']);
-    const [atS, tookMs] = [number(event['atS']) ?? 0, number(event['tookMs']) ?? 0];
+  return list(chaos['moments']).map((moment) => {
+    const [atS, tookMs] = [number(moment['atS']) ?? 0, number(moment['tookMs']) ?? 0];
+    if (moment['of'] === 'clients') return clientMark({ ...moment, forMs: tookMs });
+    const action = String(moment['action']);
+    const away = `away for ${Math.round(tookMs)} ms`;
     return {
       atS,
       untilS: atS + tookMs / 1000,
       label: action,
-      text: `${WHAT_HAPPENS[action] ?? action}, away for ${Math.round(tookMs)} ms`,
+      text: `${WHAT_HAPPENS[action] ?? action}, ${away}`,
     };
   });
 }

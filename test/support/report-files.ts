@@ -89,6 +89,7 @@ export function fullResult(facts: Partial<Result> = {}): Result {
         refused: 0,
         swallowed: 7,
         never: [],
+        moments: [{ of: 'server', action: 'pause', atS: 10, tookMs: 250, share: 1 }],
       },
     },
   });

@@ -335,7 +335,7 @@ function show({
   answer.dataset['nodesExact'] = fleet === null ? '' : String(fleet.nodesExact.value);
   answer.dataset['busyShare'] = fleet === null ? '' : String(fleet.busyShare.value);
   replace(answer, fleet === null ? noFleet(outcome.refusal) : fleetText(fleet, inputs), [
-    ...outcome.extrapolated.map((text) =>
+    outcome.extrapolated.map((text) =>
       h('div', { class: 'small tone-warn-text' }, `! extrapolated: ${text}`),
     ),
   ]);

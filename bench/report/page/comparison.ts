@@ -285,7 +285,7 @@ function metricsPanel({ metrics }: ComparisonView): HTMLElement {
     table(
       [
         { name: 'metric' },
-        ...['A', 'B', 'change', '95 % interval', 'p', 'pairs', 'matters from', 'sees'].map(number),
+        ...['A', 'B', 'change', '95 % interval', 'p', 'pairs', 'matters at', 'sees'].map(number),
         { name: 'verdict' },
       ],
       metrics.map((metric) => [

@@ -37,7 +37,7 @@ function fill<Made extends HTMLElement | SVGElement>(
 }
 
 /** Appends; null and false are nothing. */
-export function add(parent: Node, children: readonly Child[]): void {
+function add(parent: Node, children: readonly Child[]): void {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
     if (typeof child === 'string' || typeof child === 'number') {

@@ -51,7 +51,7 @@ const DISTURBANCE_COLOUR: Readonly<Record<string, string>> = {
   'server killed': 'c3',
 };
 
-function costPanel({ colour: _ }: Overlay, rows: CostRow[], note: string): HTMLElement {
+function costPanel(_: Overlay, rows: CostRow[], note: string): HTMLElement {
   const place = h('div');
   const names = Object.keys(COSTS);
   const show = (name: string): void => {

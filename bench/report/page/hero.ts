@@ -131,7 +131,7 @@ function leadOf({ verdict, scenarios }: ResultView): Child {
   );
 }
 
-export function metaOf(result: ResultView): string {
+function metaOf(result: ResultView): string {
   const { file, commit, startedAt, durationS, seed, environment, tool, target } = result;
   const dirty = commit.dirty ? ' with uncommitted changes' : '';
   return [
