@@ -3,11 +3,10 @@
  * opened late: the scenarios that are finished, and the seconds of the one that is not.
  */
 import type { Progress } from '../progress.ts';
-import type { LiveEvent, LiveRun, LiveState, PageData } from '../report/model.ts';
+import type { LiveEvent, LiveRun, LiveState } from '../report/model.ts';
 import { renderPage } from '../report/page-html.ts';
-import { emptyPage, resultView } from '../report/read-files.ts';
+import { emptyPage, viewOf } from '../report/read-files.ts';
 import { loadFacts, marksOf } from '../report/run-view.ts';
-import { ResultShape } from '../report/shape.ts';
 import type { Result, SeriesPoint } from '../result.ts';
 import { PageServer } from './page-server.ts';
 
@@ -125,9 +124,4 @@ function addPoint(series: SeriesPoint[], point: SeriesPoint): void {
   if (series.at(-1)?.second === point.second) series.pop();
   series.push(point);
   if (series.length > SECONDS_MAX) series.shift();
-}
-
-/** Through the same door as a file, so that the live page and the report cannot differ. */
-function viewOf(result: Result, file: string): PageData['results'][number] {
-  return resultView(ResultShape.parse(JSON.parse(JSON.stringify(result))), file);
 }

@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { uniqueNames } from '../output/runs.ts';
 import { TOOL } from '../package-root.ts';
 import { DEFAULT_MACHINES } from '../plan/inputs.ts';
+import type { Result } from '../result.ts';
 import type { CapacityView, ComparisonView, PageData, ResultView, ScenarioView } from './model.ts';
 import { runView } from './run-view.ts';
 import { CapacityShape, ComparisonShape, type ReadResult, ResultShape } from './shape.ts';
@@ -98,8 +99,13 @@ function add<Shape extends z.ZodType>(
   return [];
 }
 
+/** A result that was just measured, through the same door as a file: so page and report cannot differ. */
+export function viewOf(result: Result, file: string): ResultView {
+  return resultView(ResultShape.parse(JSON.parse(JSON.stringify(result))), file);
+}
+
 /** A result as the page takes it. `file`: its name without directory. */
-export function resultView(read: ReadResult, file: string): ResultView {
+function resultView(read: ReadResult, file: string): ResultView {
   const { scenarios, schema: _, ...rest } = read;
   const nameScenario = uniqueNames();
   return {

@@ -116,7 +116,7 @@ function failure(scenarios: readonly ScenarioView[]): string {
 
 function leadOf({ verdict, scenarios }: ResultView): Child {
   if (verdict === 'pass') {
-    return 'Sender, receiver and content of every single message were checked on both ends, and the load generator kept up.';
+    return 'Sender, receiver and content of every single message were checked on both ends, and every gate of the measurement was met.';
   }
   const all = scenarios.flatMap(({ name, whole }) =>
     whole.reasons.map((reason) => `${name}: ${reason}`),
