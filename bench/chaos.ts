@@ -25,6 +25,10 @@ import type { Chaos, LoadScenario } from './scenario.ts';
 import type { ServerProcess } from './server-process.ts';
 
 const STATS_MS = 1000;
+/** A soak has more than anybody looks at. */
+const MOMENTS_MAX = 500;
+/** Events that hit fewer clients leave no trace that could be seen in a plot. */
+const MOMENT_SHARE_MIN = 0.5;
 /** Wait for a link that could be hit. */
 const NO_LINK_MS = 50;
 const LATE_MS = 5000;
@@ -49,6 +53,18 @@ export interface ChaosReport {
   swallowed: number;
   /** What was planned and did not happen, in words. */
   never: string[];
+  /** When the server was killed or paused, and when most clients were hit; the first of them. */
+  moments: ChaosMoment[];
+}
+
+export interface ChaosMoment {
+  readonly of: 'server' | 'clients';
+  readonly action: string;
+  /** Since the start of the load. */
+  readonly atS: number;
+  readonly tookMs: number;
+  /** Of the clients that it hit; 1 for the server. */
+  readonly share: number;
 }
 
 type ClientFault = ClientEvent['action'] | 'page-crash' | 'log-out';
@@ -106,6 +122,7 @@ export class ChaosRun {
   private readonly server: ServerProcess | null;
   private readonly proxy: FrameProxyProcess | null;
   private readonly done = { kill: 0, pause: 0 };
+  private readonly serverMoments: ChaosMoment[] = [];
   private stats: FrameProxyStats | null = null;
   private statsTimer: NodeJS.Timeout | null = null;
   private startMs = Infinity;
@@ -216,7 +233,24 @@ export class ChaosRun {
       refused: stats?.refused ?? 0,
       swallowed: stats?.swallowed ?? 0,
       never: this.neverHappened(clients, stats),
+      moments: this.moments(),
     };
+  }
+
+  private moments(): ChaosMoment[] {
+    const nowMs = this.nowMs;
+    const ofClients = this.clientEvents
+      .filter(({ atMs, share }) => share >= MOMENT_SHARE_MIN && atMs < nowMs)
+      .map(({ action, atMs, forMs, share }): ChaosMoment => ({
+        of: 'clients',
+        action,
+        atS: atMs / 1000,
+        tookMs: forMs,
+        share,
+      }));
+    return [...this.serverMoments, ...ofClients]
+      .sort((a, b) => a.atS - b.atS)
+      .slice(0, MOMENTS_MAX);
   }
 
   /** Ends the proxy. */
@@ -254,7 +288,15 @@ export class ChaosRun {
         await pause(forMs, signal);
         server.resume();
       }
-      awayMs += this.nowMs - beganMs;
+      const tookMs = this.nowMs - beganMs;
+      awayMs += tookMs;
+      this.serverMoments.push({
+        of: 'server',
+        action: event.action,
+        atS: beganMs / 1000,
+        tookMs,
+        share: 1,
+      });
     }
   }
 

@@ -88,7 +88,7 @@ export async function runLoadOnce(
   const isLoad = scenario.kind === 'load';
   const warmupMs = isLoad ? scenario.warmupS * 1000 : 0;
   const label = variant === null ? scenario.name : `${scenario.name} ${variant}`;
-  progress.start(label, scenario.durationS);
+  progress.start(label, scenario.durationS, scenario);
 
   const users = trace?.people ?? (scenario as LoadScenario).clients;
   const layout = layoutOf(
@@ -158,6 +158,7 @@ export async function runLoadOnce(
       progress.update(
         sample.second,
         `${rate}, p99 ${formatUs(point.confirmUsP99)}, ${formatCount(sent)} messages${faults}`,
+        point,
       );
     },
     onAtPage() {},

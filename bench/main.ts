@@ -18,6 +18,7 @@ import { keepRun } from './history/keep.ts';
 import { history } from './history/main.ts';
 import { runHttpPull } from './http-pull-run.ts';
 import { interruptible } from './interrupt.ts';
+import { LiveRunServer } from './live/live-run.ts';
 import { runLoad, runTrace } from './load-run.ts';
 import { runOfflineCost } from './offline-cost-run.ts';
 import { type BenchOptions, parseBench } from './options.ts';
@@ -26,8 +27,9 @@ import { writeOutput } from './output/formats.ts';
 import { renderMarkdown } from './output/markdown.ts';
 import { TOOL } from './package-root.ts';
 import { plan } from './plan/main.ts';
+import { report } from './report/main.ts';
 import { serverOrders, ServerYard } from './server-yard.ts';
-import { createProgress } from './progress.ts';
+import { bothOf, createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
 import { isUnfit, type RunContext } from './rig.ts';
 import { type Scenario, thresholdsOf } from './scenario.ts';
@@ -96,7 +98,10 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);
   const signal = interruptible('bench', 'settling and reporting');
-  const progress = createProgress({ enabled: options.progress });
+  const shown = createProgress({ enabled: options.progress });
+  const live = await openLive(options);
+  if (typeof live === 'number') return live;
+  const progress = live === null ? shown : bothOf(shown, live.progress);
   const anchor = await readyAnchor(options.anchorRef, { log: progress.log, signal });
   if (typeof anchor === 'number') return anchor;
   const workers = options.workers ?? Math.max(1, environment.cores - 1);
@@ -119,6 +124,36 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const scenarios: ScenarioResult[] = [];
   /** Scenarios whose server could not be started or reached. */
   const unfit: string[] = [];
+  /** What is known by now. */
+  const conclude = (): Result => {
+    const isInterrupted = signal.aborted;
+    const first = scenarios[0];
+    return {
+      schema: SCHEMA,
+      tool: TOOL,
+      startedAt: startedAt.toISOString(),
+      durationS: (performance.now() - startMs) / 1000,
+      seed: options.seed,
+      interrupted: isInterrupted,
+      commit,
+      environment,
+      target:
+        options.target === null
+          ? {
+              kind: 'reference',
+              policy: first?.target.policy ?? '',
+              store: first?.target.store ?? '',
+              url: 'a fresh server per scenario on 127.0.0.1',
+            }
+          : { kind: 'remote', policy: 'unknown', store: 'unknown', url: options.target.url },
+      verdict: worstVerdict([
+        ...scenarios.map((scenario) => scenario.verdict),
+        ...(unfit.length > 0 ? (['invalid'] as const) : []),
+        ...(isInterrupted || scenarios.length + unfit.length === 0 ? (['unknown'] as const) : []),
+      ]),
+      scenarios,
+    };
+  };
   try {
     for (const scenario of options.scenarios) {
       if (signal.aborted) break;
@@ -150,40 +185,16 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
       result.extra = { ...result.extra, elapsedS };
       applyThresholds(result, scenario, options.thresholds);
       scenarios.push(result);
+      live?.finished(conclude());
     }
   } finally {
     await servers.close();
   }
-  const isInterrupted = signal.aborted;
-  const verdict = worstVerdict([
-    ...scenarios.map((scenario) => scenario.verdict),
-    ...(unfit.length > 0 ? (['invalid'] as const) : []),
-    ...(isInterrupted || scenarios.length + unfit.length === 0 ? (['unknown'] as const) : []),
-  ]);
-  const first = scenarios[0];
-  const result: Result = {
-    schema: SCHEMA,
-    tool: TOOL,
-    startedAt: startedAt.toISOString(),
-    durationS: (performance.now() - startMs) / 1000,
-    seed: options.seed,
-    interrupted: isInterrupted,
-    commit,
-    environment,
-    target:
-      options.target === null
-        ? {
-            kind: 'reference',
-            policy: first?.target.policy ?? '',
-            store: first?.target.store ?? '',
-            url: 'a fresh server per scenario on 127.0.0.1',
-          }
-        : { kind: 'remote', policy: 'unknown', store: 'unknown', url: options.target.url },
-    verdict,
-    scenarios,
-  };
+  const result = conclude();
+  const { verdict } = result;
   process.stdout.write(renderResult(result));
   const isWritten = writeResult(result, options);
+  await live?.end(result, fileNameOf(result));
   writeStepSummary(result);
   let isKept = true;
   if (options.isKept) {
@@ -211,12 +222,30 @@ function skipReason(scenario: Scenario, isRemote: boolean): string | null {
   return null;
 }
 
+/** The live page where one is wanted; an exit code when its port cannot be had. */
+async function openLive({ ui, scenarios }: BenchOptions): Promise<LiveRunServer | null | ExitCode> {
+  if (ui === null) return null;
+  try {
+    const planned = scenarios.map(({ name }) => name);
+    const live = await LiveRunServer.start({ port: ui.port, planned });
+    process.stderr.write(`live: ${live.url}\n`);
+    return live;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'EADDRINUSE' ? 'is taken; choose another, or 0 for any' : message;
+    process.stderr.write(`bench: --ui-port ${ui.port}: ${why}\n`);
+    return ExitCode.Usage;
+  }
+}
+
+function fileNameOf({ startedAt, commit }: Result): string {
+  return `${startedAt.replace(/[:.]/g, '-')}-${commit.sha.slice(0, 8)}.json`;
+}
+
 /** Writes the result wherever it can; false, with the reasons on stderr, when a place refused it. */
 function writeResult(result: Result, options: BenchOptions): boolean {
   const json = `${JSON.stringify(result, null, 1)}\n`;
-  const stamp = result.startedAt.replace(/[:.]/g, '-');
-  const name = `${stamp}-${result.commit.sha.slice(0, 8)}.json`;
-  const files = [path.join(options.outDir, name)];
+  const files = [path.join(options.outDir, fileNameOf(result))];
   if (options.jsonFile !== null) files.push(options.jsonFile);
   let isWritten = true;
   const attempt = (place: string, write: () => void): void => {
@@ -256,6 +285,7 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   oracle,
   plan,
   fleet,
+  report,
   doctor,
 };
 

@@ -31,6 +31,8 @@ export interface BenchOptions {
   isKept: boolean;
   /** The frozen commit that a kept run is measured beside. */
   anchorRef: string | null;
+  /** The live page; null = none, and a port of null is the usual one. */
+  ui: { readonly port: number | null } | null;
   progress: boolean;
 }
 
@@ -57,6 +59,8 @@ interface BenchFlags {
   retries?: string;
   keep?: boolean;
   anchor?: string;
+  ui?: boolean;
+  uiPort?: string;
   progress: boolean;
 }
 
@@ -98,6 +102,8 @@ function benchCommand(): Command {
     .option('--retries <n>', 'runs again that were invalid (default 1)')
     .option('--keep', 'add the figures to history.ndjson of --out, for `ackbench history`')
     .option('--anchor <ref>', 'with --keep: run the loads against the server of this commit too')
+    .option('--ui', 'show the run on a page while it goes on, on 127.0.0.1 only')
+    .option('--ui-port <n>', 'port of --ui (default 9480, or any free one)')
     .option('--no-progress', 'no progress on stderr');
 }
 
@@ -149,6 +155,12 @@ export function parseBench(
     min: 0,
     max: 10,
   });
+  const uiPort = number(setting(flags.uiPort, 'UI_PORT'), 'ui-port', {
+    parse: wholeNumber,
+    min: 0,
+    max: 65_535,
+  });
+  if (flags.uiPort !== undefined && flags.ui !== true) mistakes.push('--ui-port: needs --ui');
   const clients = number(setting(flags.clients, 'CLIENTS'), 'clients', {
     parse: (text) => Math.round(parseCount(text)),
     min: 2,
@@ -260,6 +272,7 @@ export function parseBench(
     target,
     isKept: flags.keep === true,
     anchorRef: flags.anchor ?? null,
+    ui: flags.ui === true ? { port: uiPort } : null,
     progress: flags.progress,
   };
 }

@@ -45,6 +45,7 @@ const COMMANDS = {
   },
   plan: { room: 'bench', does: 'nodes, memory, network, disk and cost for your users' },
   fleet: { room: 'bench', does: 'simulates that fleet: a day, a lost node, a storm, a deploy' },
+  report: { room: 'bench', does: 'writes one HTML page with every plot of result files' },
   sim: { room: 'sim', does: 'proves the protocol in simulated worlds' },
   doctor: { room: 'bench', does: 'checks file limits, ports, clock and cores' },
 };

@@ -18,6 +18,7 @@ export {
   isQuantileKnown,
   LATENCY_MAX_US,
   type LatencySummary,
+  percentileCurve,
   percentileText,
   Recorder,
 } from './recorder.ts';

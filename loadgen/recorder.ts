@@ -59,6 +59,33 @@ export function percentileText(hdr: string): string {
   return decodeFromCompressedBase64(hdr).outputPercentileDistribution(TICKS_PER_HALF, US_PER_MS);
 }
 
+/**
+ * A summary's `hdr` as a curve: `[1 / (1 - q), value in us]` at five points for each halving of the
+ * distance to 100 %, up to the last recorded value, of which 1 / (1 - q) is the count. Values are the
+ * smallest of their bucket, as in the summary. Throws when the text is no histogram.
+ */
+export function percentileCurve(hdr: string): [number, number][] {
+  const histogram = decodeFromCompressedBase64(hdr);
+  const count = histogram.totalCount;
+  const curve: [number, number][] = [];
+  const at = (q: number): number =>
+    Math.min(smallestLike(histogram.getValueAtPercentile(100 * q)), histogram.maxValue);
+  for (let half = 0; 2 ** half < count; half++) {
+    for (let tick = 0; tick < TICKS_PER_HALF; tick++) {
+      const distance = 2 ** -half * (1 - tick / (2 * TICKS_PER_HALF));
+      if (1 / distance >= count) break;
+      curve.push([1 / distance, at(1 - distance)]);
+    }
+  }
+  if (count > 0) curve.push([count, at(1)]);
+  return curve;
+}
+
+/** The smallest value of the bucket that `us` is in. */
+function smallestLike(us: number): number {
+  return us >= LATENCY_MAX_US ? LATENCY_MAX_US : valueOf(bucketOf(us));
+}
+
 /** A quantile needs so many samples beyond it before it is printed: 100 / (1 - q) in all. */
 export function isQuantileKnown(q: number, count: number): boolean {
   return count >= 100 / (1 - q) - 1e-6;

@@ -31,6 +31,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
     'bench/options.ts',
     'bench/oracle/main.ts',
     'bench/plan/options.ts',
+    'bench/report/options.ts',
     'server/main.ts',
     'sim/main.ts',
   ],
@@ -49,8 +50,15 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
     'server/http-api.ts',
     'server/server.ts',
   ],
+  uplot: ['bench/report/page/time-plot.ts'],
   yaml: ['bench/plan/inputs.ts', 'bench/scenario.ts', 'server/config.ts'],
-  zod: ['bench/scenario.ts', 'server/config.ts', 'server/main.ts'],
+  zod: [
+    'bench/report/read-files.ts',
+    'bench/report/shape.ts',
+    'bench/scenario.ts',
+    'server/config.ts',
+    'server/main.ts',
+  ],
 };
 
 /** Packages for development that a source may use where they are installed, and do without. */

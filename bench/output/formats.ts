@@ -5,6 +5,8 @@
  */
 import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { renderPage } from '../report/page-html.ts';
+import { emptyPage, viewOf } from '../report/read-files.ts';
 import type { Result } from '../result.ts';
 import { renderBencher } from './bencher.ts';
 import { renderCsv } from './csv.ts';
@@ -59,6 +61,9 @@ const FORMATS: Readonly<Record<string, Format>> = {
   },
   bencher: oneFile(renderBencher),
   prometheus: oneFile(renderPrometheus),
+  html: oneFile((result) =>
+    renderPage({ ...emptyPage({ isLive: false }), results: [viewOf(result, 'this run')] }),
+  ),
 };
 
 /** For messages and the help. */

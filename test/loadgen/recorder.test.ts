@@ -6,7 +6,12 @@ import { build, decodeFromCompressedBase64, type Histogram } from 'hdr-histogram
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Random } from '../../loadgen/random.ts';
-import { isQuantileKnown, LATENCY_MAX_US, Recorder } from '../../loadgen/recorder.ts';
+import {
+  isQuantileKnown,
+  LATENCY_MAX_US,
+  percentileCurve,
+  Recorder,
+} from '../../loadgen/recorder.ts';
 
 function library(): Histogram {
   return build({
@@ -227,6 +232,31 @@ test('the hdr string of a summary decodes to the same counts', () => {
   const found = [...recorder.counts];
   const length = Math.max(counts.length, found.length);
   for (let i = 0; i < length; i++) assert.is(counts[i] ?? 0, found[i] ?? 0, `bucket ${i}`);
+});
+
+test('a curve goes from the smallest value to the largest, with the percentiles of the summary', () => {
+  const recorder = new Recorder();
+  for (let i = 1; i <= 200_000; i++) recorder.record(7 * i);
+  recorder.recordNever(2);
+  const summary = recorder.summary();
+  const curve = percentileCurve(summary.hdr);
+  assert.equal(curve[0], [1, 7]);
+  assert.equal(curve.at(-1), [200_002, LATENCY_MAX_US], 'what never arrived is the end of it');
+  assert.equal(
+    curve.find(([oneOver]) => oneOver === 2),
+    [2, summary.p50],
+  );
+  assert.equal(curve.find(([oneOver]) => Math.abs(oneOver - 10) < 0.7)?.[0], 10);
+  for (const [i, [oneOver, us]] of curve.entries()) {
+    const before = curve[i - 1];
+    assert.ok(before === undefined || (before[0] < oneOver && before[1] <= us), `ascends at ${i}`);
+    assert.is(us, recorder.quantile(1 - 1 / oneOver) || 7, `p${100 * (1 - 1 / oneOver)}`);
+  }
+});
+
+test('an empty histogram has no curve, and what is none is refused', () => {
+  assert.equal(percentileCurve(new Recorder().summary().hdr), []);
+  assert.throws(() => percentileCurve('zzz'));
 });
 
 test.run();

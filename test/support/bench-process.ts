@@ -36,6 +36,7 @@ export interface Cli {
   readonly ended: Promise<Ended>;
   /** What it has said so far. */
   stdout(): string;
+  stderr(): string;
 }
 
 /** Settings of whoever runs the tests are not for the process under test. */
@@ -68,7 +69,7 @@ export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): 
       resolve({ code, signal, stdout, stderr });
     });
   });
-  return { pid: child.pid as number, child, ended, stdout: () => stdout };
+  return { pid: child.pid as number, child, ended, stdout: () => stdout, stderr: () => stderr };
 }
 
 export function runCli(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended> {

@@ -25,13 +25,14 @@ test('every format writes where it was told to', () =>
       'github-benchmark',
       'github-benchmark.bigger.json',
       'hgrm',
+      'html',
       'junit',
       'markdown',
       'ndjson',
       'prometheus',
     ]);
     assert.equal(readdirSync(join(directory, 'hgrm')), ['a-scenario-confirm.hgrm']);
-    for (const format of ['markdown', 'junit', 'csv', 'ndjson', 'bencher', 'prometheus']) {
+    for (const format of ['markdown', 'junit', 'csv', 'ndjson', 'bencher', 'prometheus', 'html']) {
       assert.match(readFileSync(join(directory, format), 'utf8'), 'a-scenario', format);
     }
   }));

@@ -1,0 +1,62 @@
+/** The flags of `ackbench report`, and every mistake in them. */
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { Command } from 'commander';
+
+export interface ReportOptions {
+  readonly files: readonly string[];
+  readonly outFile: string;
+}
+
+const OUT_DEFAULT = 'report.html';
+/** More curves than this nobody can tell apart. */
+const FILES_MAX = 12;
+
+function reportCommand(): Command {
+  return new Command('ackbench report')
+    .argument('[files...]')
+    .usage('<file…> [--out report.html]')
+    .description(
+      'Writes one HTML page with every plot and figure of result files of bench, compare and capacity.\n' +
+        'It needs no network. Scenarios of one name are laid over each other.\n' +
+        'Exit codes: 0, 2 = wrong usage, or a file that is no result.',
+    )
+    .option('--out <file>', 'the page', OUT_DEFAULT);
+}
+
+/** Flags to options, or all mistakes. */
+export function parseReportFlags(
+  argv: readonly string[],
+): ReportOptions | { mistakes: string[] } | 'done' {
+  const command = reportCommand();
+  const mistakes: string[] = [];
+  command.allowUnknownOption().exitOverride();
+  command.configureOutput({ writeErr: () => {} });
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    if (code === 'commander.helpDisplayed') return 'done';
+    mistakes.push(message.replace(/^error: /, ''));
+  }
+  const isFlag = (word: string): boolean => word.startsWith('-') && word !== '-';
+  mistakes.push(...command.args.filter(isFlag).map((word) => `unknown flag ${word}`));
+  const files = command.args.filter((word) => !isFlag(word));
+  if (files.length === 0 && mistakes.length === 0) {
+    mistakes.push('no file: name the result files, for example results/*.json');
+  }
+  if (files.length > FILES_MAX) {
+    mistakes.push(`${files.length} files: at most ${FILES_MAX} can be told apart on one page`);
+  }
+  const { out = OUT_DEFAULT } = command.opts<{ out?: string }>();
+  const parent = path.dirname(path.resolve(out));
+  if (out.trim() === '') mistakes.push('--out: is empty: give a file');
+  else if (existsSync(out) && statSync(out).isDirectory()) {
+    mistakes.push(`--out ${out}: is a directory`);
+  } else if (!existsSync(parent) || !statSync(parent).isDirectory()) {
+    mistakes.push(`--out ${out}: its directory does not exist`);
+  } else if (files.some((file) => path.resolve(file) === path.resolve(out))) {
+    mistakes.push(`--out ${out}: is one of the files to read`);
+  }
+  return mistakes.length > 0 ? { mistakes } : { files, outFile: out };
+}
