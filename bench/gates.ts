@@ -38,10 +38,10 @@ export interface GateInput {
   readonly inflightAreaUs: number;
 }
 
-const BUSY_MEAN_MAX = 0.7;
+export const BUSY_MEAN_MAX = 0.7;
 const BUSY_SECOND_MAX = 0.95;
-const STOLEN_MAX = 0.02;
-const OTHERS_MAX = 0.1;
+export const STOLEN_MAX = 0.02;
+export const OTHERS_MAX = 0.1;
 const LOOP_DELAY_MAX_US = 5000;
 /** The meter ticks once a millisecond: a single tick that was missed reads as one. */
 const LOOP_DELAY_FLOOR_US = 2000;

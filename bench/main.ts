@@ -31,7 +31,7 @@ import { report } from './report/main.ts';
 import { serverOrders, ServerYard } from './server-yard.ts';
 import { bothOf, createProgress } from './progress.ts';
 import { type Result, SCHEMA, type ScenarioResult, type Verdict, worstVerdict } from './result.ts';
-import { isUnfit, type RunContext } from './rig.ts';
+import { isServersFault, isUnfit, type RunContext } from './rig.ts';
 import { type Scenario, thresholdsOf } from './scenario.ts';
 import { renderResult } from './table.ts';
 import type { Stop } from './threshold-watch.ts';
@@ -122,8 +122,10 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const startedAt = new Date();
   const startMs = performance.now();
   const scenarios: ScenarioResult[] = [];
-  /** Scenarios whose server could not be started or reached. */
+  /** Scenarios that do not fit on this machine. */
   const unfit: string[] = [];
+  /** Scenarios whose server did not start, or let nobody in. */
+  const broken: string[] = [];
   /** What is known by now. */
   const conclude = (): Result => {
     const isInterrupted = signal.aborted;
@@ -148,8 +150,11 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
           : { kind: 'remote', policy: 'unknown', store: 'unknown', url: options.target.url },
       verdict: worstVerdict([
         ...scenarios.map((scenario) => scenario.verdict),
+        ...(broken.length > 0 ? (['fail'] as const) : []),
         ...(unfit.length > 0 ? (['invalid'] as const) : []),
-        ...(isInterrupted || scenarios.length + unfit.length === 0 ? (['unknown'] as const) : []),
+        ...(isInterrupted || scenarios.length + unfit.length + broken.length === 0
+          ? (['unknown'] as const)
+          : []),
       ]),
       scenarios,
     };
@@ -170,7 +175,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
         if (!isUnfit(error)) throw error;
         // What was measured before must not be lost with it.
         process.stderr.write(`bench: ${scenario.name}: ${(error as Error).message}\n`);
-        unfit.push(scenario.name);
+        (isServersFault(error) ? broken : unfit).push(scenario.name);
         continue;
       }
       for (let retry = 0; retry < options.retries && result.verdict === 'invalid'; retry++) {
@@ -299,6 +304,7 @@ export async function main(name: string, argv: readonly string[]): Promise<void>
     const { message, stack } = error as Error;
     const isEnvironment = isUnfit(error);
     process.stderr.write(`${name}: ${isEnvironment ? message : (stack ?? message)}\n`);
-    process.exit(isEnvironment ? ExitCode.Invalid : ExitCode.Bug);
+    const code = isServersFault(error) ? ExitCode.Failed : ExitCode.Invalid;
+    process.exit(isEnvironment ? code : ExitCode.Bug);
   }
 }

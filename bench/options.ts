@@ -210,12 +210,23 @@ export function parseBench(
       mistakes.push(`--duration: ${scenario.name} warms up for ${scenario.warmupS} s already`);
     }
   }
-  if (servers !== null && servers > 1) {
-    if (flags.target !== undefined) mistakes.push('--servers: a --target is one server');
+  // What flags made of a scenario must be one all the same.
+  if ([clients, servers, rate, durationMs].some((value) => value !== null)) {
     for (const scenario of scenarios) {
-      const parsed = parseScenario(scenario, `--servers ${servers}: ${scenario.name}`);
+      const parsed = parseScenario(scenario, `with these flags, ${scenario.name}`);
       if ('mistakes' in parsed) mistakes.push(...parsed.mistakes);
     }
+  }
+  const hasLoad = scenarios.some(({ kind }) => kind === 'load');
+  if (!hasLoad && scenarios.length > 0) {
+    const idle = [
+      ...(clients === null ? [] : ['--clients']),
+      ...(servers === null ? [] : ['--servers']),
+      ...(rate === null ? [] : ['--rate']),
+      ...(flags.abortOnFail === true ? ['--abort-on-fail'] : []),
+    ];
+    const names = scenarios.map(({ name }) => name).join(', ');
+    for (const flag of idle) mistakes.push(`${flag}: changes nothing in ${names}`);
   }
   for (const { text, scenario } of thresholds) {
     if (scenario === null || scenarios.some(({ name }) => name === scenario)) continue;
@@ -240,10 +251,14 @@ export function parseBench(
     },
     mistakes,
   );
+  if (target !== null && servers !== null && servers > 1) {
+    mistakes.push('--servers: a --target is one server');
+  }
   mistakes.push(...keepMistakes(flags, target !== null));
   const outDir =
     setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
-  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
+  if (outDir === '') mistakes.push('--out: names no directory');
+  else if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
     mistakes.push(`--out ${outDir}: is not a directory`);
   } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
     mistakes.push(`--out ${outDir}: its parent directory does not exist`);

@@ -206,6 +206,17 @@ async function waitFor(
 /** The server under test cannot be used; the message is for whoever started the run. */
 export class TargetError extends Error {}
 
+/**
+ * Whether the server under test is at fault: it did not start, ended by itself, or nobody could connect
+ * to it. That is a failure of what is tested, not of the machine.
+ */
+export function isServersFault(error: unknown): boolean {
+  const { message } = error as Error;
+  return /(^|: )(the server (was not ready|ended|cannot be started)|no client could connect)/.test(
+    message,
+  );
+}
+
 /** The environment does not fit, as opposed to a defect of ours. */
 export function isUnfit(error: unknown): boolean {
   const { message } = error as Error;

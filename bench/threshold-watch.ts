@@ -5,7 +5,7 @@
 import { Recorder, type SecondSample } from '../loadgen/index.ts';
 import { judgeThreshold, type Threshold, type ThresholdOutcome } from './thresholds.ts';
 
-/** Fewer settled messages than this have no percentile that a load should be stopped for. */
+/** Fewer settled messages than this say nothing that a load should be stopped for. */
 const SETTLED_MIN = 1000;
 
 export interface WatchedThreshold {
@@ -21,13 +21,15 @@ export interface Stop extends ThresholdOutcome {
 
 /** What is wrong with a threshold that is to stop a load; null when it can. */
 export function stopMistake({ text, path }: Threshold): string | null {
-  const [root, name] = path;
+  const [root, name, quantile] = path;
   const isKnown =
-    (root === 'latency' && name === 'confirmUs') ||
-    (root === 'load' && name === 'achievedPerSec') ||
-    (root === 'load' && name === 'sent');
-  if (isKnown) return null;
-  return `"${text}" cannot stop a load: while it runs only confirm, load.achievedPerSec and load.sent are known`;
+    (root === 'latency' && name === 'confirmUs') || (root === 'load' && name === 'achievedPerSec');
+  if (!isKnown) {
+    return `"${text}" cannot stop a load: while it runs only confirm and load.achievedPerSec are known`;
+  }
+  // A count is still small when a load has just begun, which says nothing about its end.
+  if (quantile !== 'count') return null;
+  return `"${text}" cannot stop a load: a count grows until the end`;
 }
 
 export class ThresholdWatch {
@@ -39,7 +41,6 @@ export class ThresholdWatch {
   private readonly scenario: string;
   private readonly warmupS: number;
   private readonly workers: number;
-  private sent = 0;
   private settled = 0;
   /** Seconds of all workers together. */
   private samples = 0;
@@ -66,7 +67,6 @@ export class ThresholdWatch {
     // The second in which the window opens is half warm-up.
     if (second - 1 < this.warmupS) return;
     this.confirm.add(sample.confirm);
-    this.sent += sample.sent;
     this.settled += sample.confirmed;
     this.samples++;
     this.judge(second);
@@ -75,10 +75,11 @@ export class ThresholdWatch {
   private judge(second: number): void {
     const elapsedS = this.samples / this.workers;
     const { confirm } = this;
+    if (confirm.count < SETTLED_MIN) return;
     const figures = {
       name: this.scenario,
-      load: { achievedPerSec: this.settled / elapsedS, sent: this.sent },
-      latency: { confirmUs: confirm.count < SETTLED_MIN ? null : confirm.summary() },
+      load: { achievedPerSec: this.settled / elapsedS },
+      latency: { confirmUs: confirm.summary() },
     };
     for (const { threshold, delayS } of this.watched) {
       if (elapsedS < delayS) continue;

@@ -13,25 +13,25 @@ export interface TrafficReport {
   bytesReceived: number;
 }
 
-/** The counts of all workers at one instant. */
+/** The counts of all workers, each at the instant at which it answered. */
 export class TrafficMark {
-  private readonly atMs: number;
+  /** On the monotonic clock, the mean of the workers. */
+  private readonly atUs: number;
   private readonly counts: Omit<TrafficReport, 'windowS'>;
 
-  private constructor(atMs: number, counts: Omit<TrafficReport, 'windowS'>) {
-    this.atMs = atMs;
+  private constructor(atUs: number, counts: Omit<TrafficReport, 'windowS'>) {
+    this.atUs = atUs;
     this.counts = counts;
   }
 
   static async take(pool: SwarmPool): Promise<TrafficMark> {
-    const atMs = performance.now();
     const parts = await pool.ask('traffic', null);
     const sum = (pick: (part: (typeof parts)[number]) => number): number =>
       parts.reduce((total, part) => total + pick(part), 0);
     const packets = Object.fromEntries(
       KINDS.map((kind) => [KIND_NAME[kind], sum((part) => part.packets[kind] ?? 0)]),
     );
-    return new TrafficMark(atMs, {
+    return new TrafficMark(sum(({ atUs }) => atUs) / parts.length, {
       packets,
       submitted: sum(({ submitted }) => submitted),
       connects: sum(({ connects }) => connects),
@@ -48,7 +48,7 @@ export class TrafficMark {
       Object.entries(counts.packets).map(([name, n]) => [name, n - (before.packets[name] ?? 0)]),
     );
     return {
-      windowS: Math.max(1e-3, (this.atMs - earlier.atMs) / 1000),
+      windowS: Math.max(1e-3, (this.atUs - earlier.atUs) / 1e6),
       packets,
       submitted: counts.submitted - before.submitted,
       connects: counts.connects - before.connects,

@@ -1,4 +1,6 @@
 /** What the clients of a swarm did and met, counted over the whole run. */
+import { nowUs } from './clock.ts';
+
 export class SwarmCounters {
   /** Messages that clients were given to send. */
   submitted = 0;
@@ -35,6 +37,8 @@ export class SwarmCounters {
 
 /** What the clients of a swarm have sent and received so far. */
 export interface Traffic {
+  /** On the monotonic clock. */
+  atUs: number;
   /** By kind. */
   packets: number[];
   submitted: number;
@@ -53,6 +57,7 @@ export function trafficOf(swarm: {
 }): Traffic {
   const { submitted, connects, pagedDelivered, pagedRepeats } = swarm.counters;
   return {
+    atUs: nowUs(),
     packets: [...swarm.packets],
     submitted,
     connects,

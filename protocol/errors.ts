@@ -170,7 +170,8 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 /** What each exit code says. */
 export const EXIT_INFO: Readonly<Record<ExitCode, string>> = {
   [ExitCode.Pass]: 'pass',
-  [ExitCode.Failed]: 'failed: the audit, a threshold or a comparison says no',
+  [ExitCode.Failed]:
+    'failed: the audit, a threshold or a comparison says no, or the server did not start',
   [ExitCode.Usage]: 'usage: flags, environment or a scenario file are wrong',
   [ExitCode.Invalid]: 'invalid: the measurement cannot be trusted, or the environment is unfit',
   [ExitCode.Unknown]: 'unknown: the run did not reach quiescence, or proved nothing',

@@ -109,8 +109,8 @@ export interface CapacitySearch {
   probes: Probe[];
   /** Highest Poisson rate, messages/s, that met the SLO with every gate valid; null = none did. */
   lambdaStarPerSec: number | null;
-  /** What gave way above it: the server, or the generator, and then it is a lower bound only. */
-  binds: 'server' | 'generator' | 'none found';
+  /** What gave way above it. Only with `server` is it more than a lower bound. */
+  binds: 'server' | 'generator' | 'machine' | 'rate-max' | 'none found';
   why: string;
   /** After an overload of 1.5 times: seconds until the SLO holds again; null = not tried. */
   recovery: { recoveredS: number | null; metastable: boolean } | null;
@@ -172,6 +172,8 @@ export interface CapacityFile {
   settings: CapacitySettings;
   search: CapacitySearch;
   runs: CapacityRun[];
+  /** Runs of any kind that failed their audit: rate and reasons. */
+  losses: string[];
   /** null where the server's process cannot be seen, or too few runs are valid. */
   model: {
     fitted: Parameters;
@@ -186,6 +188,17 @@ export interface CapacityFile {
   validation: Validation | null;
 }
 
+const REQUIRED = [
+  'tool',
+  'commit',
+  'environment',
+  'target',
+  'settings',
+  'search',
+  'runs',
+  'losses',
+] as const satisfies (keyof CapacityFile)[];
+
 /** The file, or a sentence about what is wrong with it. */
 export function readCapacityFile(file: string): CapacityFile | string {
   let value: unknown;
@@ -199,6 +212,8 @@ export function readCapacityFile(file: string): CapacityFile | string {
     return `${file}: is no capacity result; write one with ackbench capacity`;
   if (schema !== CAPACITY_SCHEMA)
     return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
+  const missing = REQUIRED.filter((key) => typeof (value as CapacityFile)[key] !== 'object');
+  if (missing.length > 0) return `${file}: has no ${missing.join(', ')}: it is not whole`;
   return value as CapacityFile;
 }
 

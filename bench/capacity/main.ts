@@ -3,7 +3,7 @@
  * measured is written after every run, so that Ctrl-C, or a machine that goes away, costs one run:
  * `--resume` goes on. Progress with the time left on stderr, the result on stdout.
  */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
 import {
@@ -18,6 +18,8 @@ import { runLoadOnce } from '../load-run.ts';
 import { TOOL } from '../package-root.ts';
 import { createProgress, type Progress } from '../progress.ts';
 import { isUnfit, type RunContext } from '../rig.ts';
+import type { LoadScenario } from '../scenario.ts';
+import type { ScenarioResult } from '../result.ts';
 import { ServerYard } from '../server-yard.ts';
 import { formatCount } from '../units.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -26,8 +28,8 @@ import { fitParameters } from './fit.ts';
 import { gridOf } from './grid.ts';
 import { networkLaw } from './network.ts';
 import { type CapacityOptions, parseCapacity } from './options.ts';
-import { type Point, runPoint, scenarioOf, type Timing } from './point.ts';
-import { judgeProbe, searchPoint, tryRecovery } from './probe.ts';
+import { capacityRun, type Point, scenarioOf, type Timing } from './point.ts';
+import { judgeProbe, judgeRecovery, recoveryScenario, searchPoint } from './probe.ts';
 import { searchLambdaStar } from './search.ts';
 import { renderCapacity } from './table.ts';
 import { validateModel } from './validate.ts';
@@ -78,22 +80,22 @@ export async function capacity(argv: readonly string[]): Promise<ExitCode> {
     await servers.close();
   }
   process.stdout.write(renderCapacity(file));
-  process.stderr.write(`result: ${calibration.place}\n`);
+  if (calibration.isKept) process.stderr.write(`result: ${calibration.place}\n`);
   if (signal.aborted) {
-    process.stderr.write(`capacity: go on with --resume ${calibration.place}\n`);
+    if (calibration.isKept) {
+      process.stderr.write(`capacity: go on with --resume ${calibration.place}\n`);
+    }
     return ExitCode.Interrupted;
   }
-  if (lostIn(file) > 0) return ExitCode.Failed;
+  if (file.losses.length > 0) return ExitCode.Failed;
+  const needsModel = !settings.isSearchOnly && target === null;
   const isMeasured =
-    file.search.lambdaStarPerSec !== null && (file.validation?.refusal ?? null) === null;
+    calibration.isKept &&
+    (!needsModel || file.model !== null) &&
+    file.search.binds !== 'machine' &&
+    file.search.lambdaStarPerSec !== null &&
+    (file.validation?.refusal ?? null) === null;
   return isMeasured ? ExitCode.Pass : ExitCode.Invalid;
-}
-
-function lostIn({ runs, search }: CapacityFile): number {
-  const lostInSearch = search.probes.some(({ reasons }) =>
-    reasons.some((reason) => reason.endsWith('messages lost')),
-  );
-  return runs.reduce((sum, { measured }) => sum + measured.lost, lostInSearch ? 1 : 0);
 }
 
 function freshFile(
@@ -129,6 +131,7 @@ function freshFile(
       recovery: null,
     },
     runs: [],
+    losses: [],
     model: null,
     validation: null,
   };
@@ -141,6 +144,8 @@ interface Means {
 
 class Calibration {
   readonly place: string;
+  /** Whether the file of the last save is there. */
+  isKept = false;
   private readonly options: CapacityOptions;
   private readonly file: CapacityFile;
   private readonly means: Means;
@@ -188,13 +193,16 @@ class Calibration {
     const { file, options, place } = this;
     file.durationS = this.durationBeforeS + (performance.now() - this.startMs) / 1000;
     const text = `${JSON.stringify(file, null, 1)}\n`;
+    this.isKept = true;
     for (const name of [place, ...(options.jsonFile === null ? [] : [options.jsonFile])]) {
       try {
         mkdirSync(path.dirname(path.resolve(name)), { recursive: true });
         writeFileSync(`${name}.part`, text);
         renameSync(`${name}.part`, name);
       } catch (error) {
-        process.stderr.write(`capacity: cannot write the result: ${(error as Error).message}\n`);
+        this.isKept = false;
+        rmSync(`${name}.part`, { force: true });
+        process.stderr.write(`capacity: cannot write ${name}: ${(error as Error).message}\n`);
       }
     }
   }
@@ -215,14 +223,19 @@ class Calibration {
         if (means.context.signal.aborted) return null;
         const timing = phase === 'confirm' ? timings.confirm : timings.probe;
         const scenario = scenarioOf(searchPoint(settings, ratePerSec), timing, settings);
-        const result = await runLoadOnce(means.context, scenario, null);
+        const result = await this.load(scenario);
         if (means.context.signal.aborted) return null;
         const outcome = judgeProbe(result, settings.sloMs);
         const said = outcome.ok ? 'holds' : outcome.reasons.join('; ');
-        const isVoid = outcome.isVoid ? ' (the machine was disturbed: once more)' : '';
-        means.log(`${phase} ${formatCount(ratePerSec)}/s: ${said}${isVoid}`);
+        means.log(`${phase} ${formatCount(ratePerSec)}/s: ${said}`);
         return outcome;
       },
+      onVoid: (isLast) =>
+        means.log(
+          isLast
+            ? 'the machine was disturbed again and again: counted as not held'
+            : 'the machine was disturbed: once more',
+        ),
       onProbe: (probe) => {
         file.search.probes.push(probe);
         this.keep();
@@ -238,18 +251,33 @@ class Calibration {
     const point = searchPoint(settings, Math.min(4000, settings.maxPerSec));
     const timing = { warmupS: 0, windowS: settings.isQuick ? 0.5 : 5 };
     means.log('warming up');
-    await runLoadOnce(means.context, scenarioOf(point, timing, settings), null);
+    await this.load(scenarioOf(point, timing, settings));
+  }
+
+  /** One run; what it lost is kept, whatever else comes of it. */
+  private async load(scenario: LoadScenario): Promise<ScenarioResult> {
+    const { file, means } = this;
+    const result = await runLoadOnce(means.context, scenario, null);
+    if (result.verdict === 'fail') {
+      const { load } = scenario;
+      const rate = load.mode === 'open' ? `${formatCount(load.ratePerSec)}/s` : load.mode;
+      file.losses.push(`${rate}: ${result.reasons.join('; ')}`);
+      means.log(`AUDIT FAILED at ${rate}: ${result.reasons.join('; ')}`);
+    }
+    return result;
   }
 
   private async recovery(): Promise<void> {
     const { file, options, means, timings } = this;
     const { lambdaStarPerSec, recovery } = file.search;
     if (lambdaStarPerSec === null || recovery !== null) return;
-    file.search.recovery = await tryRecovery(means.context, {
+    const { scenario, backS } = recoveryScenario({
       settings: options.settings,
       lambdaPerSec: lambdaStarPerSec,
       timing: timings.probe,
     });
+    const { series } = await this.load(scenario);
+    file.search.recovery = judgeRecovery(series, backS, 1000 * options.settings.sloMs);
     if (means.context.signal.aborted) file.search.recovery = null;
     else {
       const { recoveredS, metastable } = file.search.recovery;
@@ -292,10 +320,8 @@ class Calibration {
   private async measure(point: Point): Promise<CapacityRun> {
     const { context } = this.means;
     for (let attempt = 0; ; attempt++) {
-      const { run } = await runPoint(context, point, {
-        timing: this.timings.point,
-        server: this.options.settings,
-      });
+      const scenario = scenarioOf(point, this.timings.point, this.options.settings);
+      const run = capacityRun(point, await this.load(scenario));
       if (run.isUsable || attempt === POINT_REPEATS || context.signal.aborted) return run;
     }
   }

@@ -3,7 +3,13 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
 import { parseTarget } from '../options.ts';
-import { IS_CHECKOUT, ROOT_DIR } from '../package-root.ts';
+import {
+  describeCommit,
+  describeEnvironment,
+  detectPinning,
+  nameOfMachine,
+} from '../environment.ts';
+import { IS_CHECKOUT, ROOT_DIR, TOOL } from '../package-root.ts';
 import type { RunContext } from '../rig.ts';
 import { parseCount, parseDurationMs } from '../units.ts';
 import { type CapacityFile, type CapacitySettings, readCapacityFile } from './file.ts';
@@ -52,6 +58,8 @@ const SETTLED = [
   'seed',
   'searchOnly',
   'quick',
+  'workers',
+  'out',
 ] as const satisfies (keyof CapacityFlags)[];
 
 function capacityCommand(): Command {
@@ -123,7 +131,7 @@ export function parseCapacity(
   };
   const rate = { parse: parseCount, min: 1, max: 10_000_000 };
   const settings: CapacitySettings = {
-    sloMs: number(flags.slo, 'slo', { parse: parseDurationMs, min: 1, max: 60_000, without: 100 }),
+    sloMs: sloMsOf(flags.slo, mistakes),
     policy: choice(flags.policy, 'policy', ['relay', 'durable']),
     store: choice(flags.store, 'store', ['lmdb', 'memory']),
     clients: number(flags.clients, 'clients', {
@@ -183,6 +191,8 @@ export function parseCapacity(
   const jsonFile = flags.json ?? null;
   if (jsonFile !== null && !existsSync(path.dirname(path.resolve(jsonFile)))) {
     mistakes.push(`--json ${jsonFile}: its directory does not exist`);
+  } else if (jsonFile !== null && existsSync(jsonFile) && statSync(jsonFile).isDirectory()) {
+    mistakes.push(`--json ${jsonFile}: is a directory`);
   }
   if (mistakes.length > 0) return { mistakes };
   return {
@@ -201,6 +211,18 @@ interface NumberRule {
   readonly max: number;
   readonly without: number;
 }
+
+/** With a unit: a plain number is seconds elsewhere, and nobody means an SLO of 100 s. */
+function sloMsOf(text: string | undefined, mistakes: string[]): number {
+  if (text === undefined) return SLO_MS;
+  const ms = /[a-z]$/.test(text) ? parseDurationMs(text) : NaN;
+  if (ms >= 1 && ms <= SLO_MAX_MS) return ms;
+  mistakes.push(`--slo ${text}: a time from 1ms to ${SLO_MAX_MS / 1000}s, with its unit`);
+  return SLO_MS;
+}
+
+const SLO_MS = 100;
+const SLO_MAX_MS = 60_000;
 
 function wholeCount(text: string): number {
   const value = parseCount(text);
@@ -222,6 +244,17 @@ function resume(
   if (typeof content === 'string') {
     mistakes.push(`--resume ${content}`);
     return null;
+  }
+  const here = { environment: describeEnvironment(detectPinning()), commit: describeCommit() };
+  if (nameOfMachine(content.environment) !== nameOfMachine(here.environment)) {
+    mistakes.push(
+      `--resume ${flags.resume}: was measured on ${nameOfMachine(content.environment)}; one model of two machines is none`,
+    );
+  }
+  if (content.commit.sha !== here.commit.sha || content.tool.version !== TOOL.version) {
+    mistakes.push(
+      `--resume ${flags.resume}: was measured at commit ${content.commit.sha.slice(0, 12)}, this is ${here.commit.sha.slice(0, 12)}`,
+    );
   }
   if (!content.interrupted) {
     mistakes.push(`--resume ${flags.resume}: is finished; there is nothing to go on with`);

@@ -1,7 +1,5 @@
 /** One run at one point: its scenario, and what of its result the model is fitted to. */
-import { runLoadOnce } from '../load-run.ts';
 import type { ScenarioResult } from '../result.ts';
-import type { RunContext } from '../rig.ts';
 import { type LoadScenario, parseScenario } from '../scenario.ts';
 import type { TrafficReport } from '../traffic.ts';
 import type { CapacityRun, OperationRates } from './file.ts';
@@ -62,16 +60,8 @@ export function scenarioOf(
   return parsed as LoadScenario;
 }
 
-export async function runPoint(
-  context: RunContext,
-  point: Point,
-  { timing, server }: { readonly timing: Timing; readonly server: ServerChoice },
-): Promise<{ run: CapacityRun; result: ScenarioResult }> {
-  const result = await runLoadOnce(context, scenarioOf(point, timing, server), null);
-  return { run: capacityRun(point, result), result };
-}
-
-function capacityRun(point: Point, result: ScenarioResult): CapacityRun {
+/** What of a run's result the model needs. */
+export function capacityRun(point: Point, result: ScenarioResult): CapacityRun {
   const traffic = result.extra['traffic'] as TrafficReport & {
     waiting: number;
     perConnect: CapacityRun['measured']['perConnect'];

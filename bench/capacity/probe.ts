@@ -1,7 +1,5 @@
 /** One probe of the search: a run at a rate, and whether the server held its SLO in it. */
-import { runLoadOnce } from '../load-run.ts';
 import type { ScenarioResult, SeriesPoint } from '../result.ts';
-import type { RunContext } from '../rig.ts';
 import type { LoadScenario } from '../scenario.ts';
 import { theilSen } from '../statistics/theil-sen.ts';
 import { formatUs } from '../units.ts';
@@ -79,6 +77,16 @@ export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome 
   }
   const isHeld = isOffered && slow.length === 0;
   const all = isHeld ? [] : [...slow, ...reasons];
+  const isDisturbed = failed.some(({ id }) => MACHINE_GATES.has(id));
+  if (!isHeld && isDisturbed) {
+    const { stolen = 0, others = 0 } = (result.extra['processorTime'] ?? {}) as {
+      stolen?: number;
+      others?: number;
+    };
+    all.push(
+      `machine: ${percent(stolen)} of its time stolen, ${percent(others)} in other processes`,
+    );
+  }
   if (ledger.lost > 0) all.push(`${ledger.lost} messages lost`);
   if (result.verdict === 'fail') all.push(...result.reasons);
   const { cpuUsPerMessage } = result.server;
@@ -87,9 +95,13 @@ export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome 
     reasons: [...new Set(all)],
     confirmUsP99: latency.confirmUs.p99,
     cpuShare: cpuUsPerMessage === null ? null : (cpuUsPerMessage * load.achievedPerSec) / 1e6,
-    isVoid: all.length > 0 && ledger.lost === 0 && failed.some(({ id }) => MACHINE_GATES.has(id)),
+    isVoid: !isHeld && ledger.lost === 0 && isDisturbed,
     lost: ledger.lost,
   };
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
 }
 
 function windowsOf(series: readonly SeriesPoint[]): SeriesPoint[][] {
@@ -110,20 +122,16 @@ function backlogGrowth(series: readonly SeriesPoint[]): number {
  *     0.8 |--warm-up--|           |----------- until it holds again, or 15 s -------|
  *     1.5             |--overload--|
  */
-export async function tryRecovery(
-  context: RunContext,
-  {
-    settings,
-    lambdaPerSec,
-    timing,
-  }: {
-    readonly settings: CapacitySettings;
-    readonly lambdaPerSec: number;
-    readonly timing: Timing;
-  },
-): Promise<NonNullable<CapacitySearch['recovery']>> {
+export function recoveryScenario({
+  settings,
+  lambdaPerSec,
+  timing: { warmupS },
+}: {
+  readonly settings: CapacitySettings;
+  readonly lambdaPerSec: number;
+  readonly timing: Timing;
+}): { scenario: LoadScenario; backS: number } {
   const overloadS = settings.isQuick ? 2 : 5;
-  const { warmupS } = timing;
   const point = searchPoint(settings, 0.8 * lambdaPerSec);
   const scenario = scenarioOf(point, { warmupS, windowS: overloadS + RECOVERY_S }, settings);
   const backS = warmupS + overloadS;
@@ -134,8 +142,15 @@ export async function tryRecovery(
       { atS: backS, ratePerSec: 0.8 * lambdaPerSec },
     ];
   }
-  const { series } = await runLoadOnce(context, scenario, null);
-  const recoveredS = recoveryOf(series, backS, 1000 * settings.sloMs);
+  return { scenario, backS };
+}
+
+export function judgeRecovery(
+  series: readonly Pick<SeriesPoint, 'second' | 'confirmUsP99'>[],
+  backS: number,
+  sloUs: number,
+): NonNullable<CapacitySearch['recovery']> {
+  const recoveredS = recoveryOf(series, backS, sloUs);
   return { recoveredS, metastable: recoveredS === null || recoveredS > RECOVERED_MAX_S };
 }
 
@@ -145,7 +160,7 @@ const RECOVERED_MAX_S = 10;
 const STEADY_S = 3;
 
 /** Seconds from the step back until the SLO holds on; null = not in this run. */
-export function recoveryOf(
+function recoveryOf(
   series: readonly Pick<SeriesPoint, 'second' | 'confirmUsP99'>[],
   backS: number,
   sloUs: number,

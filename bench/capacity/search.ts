@@ -25,6 +25,8 @@ export interface SearchOptions {
   /** Runs once at a rate; null = interrupted. */
   readonly probe: (phase: Probe['phase'], ratePerSec: number) => Promise<ProbeOutcome | null>;
   readonly onProbe: (probe: Probe) => void;
+  /** A run that the machine spoilt; the last one counts as not held. */
+  readonly onVoid?: (isLast: boolean) => void;
   /** Probes of an earlier search with the same options, in their order. */
   readonly replay?: readonly Probe[];
 }
@@ -76,31 +78,16 @@ class Search {
     }
     this.held = rate;
     // A start that had to be lowered has its upper bound already.
-    while (this.broken === null) {
-      if (rate >= maxPerSec) {
-        return this.outcome(
-          'none found',
-          `it still holds at --rate-max ${Math.round(maxPerSec)}/s`,
-        );
-      }
+    while (this.broken === null && rate < maxPerSec) {
       rate = Math.min(rate * RAMP, maxPerSec);
       if (await this.holds('ramp', rate)) this.held = rate;
     }
-    while (this.broken.ratePerSec / this.held > RESOLUTION) {
+    while (this.broken !== null && this.broken.ratePerSec / this.held > RESOLUTION) {
       const middle = Math.sqrt(this.held * this.broken.ratePerSec);
       if (await this.holds('bisect', middle)) this.held = middle;
     }
     for (let step = 0; step < CONFIRM_STEPS_MAX; step++) {
-      if (await this.isConfirmed(this.held)) {
-        const { reasons } = this.broken;
-        const binds = reasons.some((reason) => reason.startsWith('generator: '))
-          ? 'generator'
-          : 'server';
-        return this.outcome(
-          binds,
-          `at ${Math.round(this.broken.ratePerSec)}/s: ${reasons.join('; ')}`,
-        );
-      }
+      if (await this.isConfirmed(this.held)) return this.found(this.held);
       this.held /= RESOLUTION;
     }
     return this.nothingFound();
@@ -125,8 +112,15 @@ class Search {
     };
   }
 
-  private outcome(binds: CapacitySearch['binds'], why: string): SearchOutcome {
-    return { lambdaStarPerSec: this.held, binds, why, isComplete: true };
+  private found(lambdaStarPerSec: number): SearchOutcome {
+    const { broken } = this;
+    const isComplete = true;
+    if (broken === null) {
+      const why = `it still holds at --rate-max ${Math.round(lambdaStarPerSec)}/s`;
+      return { lambdaStarPerSec, binds: 'rate-max', why, isComplete };
+    }
+    const why = `at ${Math.round(broken.ratePerSec)}/s: ${broken.reasons.join('; ')}`;
+    return { lambdaStarPerSec, binds: bindsOf(broken.reasons), why, isComplete };
   }
 
   /** Two of at most three; remembers why it did not. */
@@ -177,6 +171,7 @@ class Search {
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.options.probe(phase, ratePerSec);
       if (outcome === null) throw new Interrupted();
+      if (outcome.isVoid) this.options.onVoid?.(attempt === VOID_MAX);
       if (outcome.isVoid && attempt < VOID_MAX) continue;
       const { isVoid: _, lost: __, ...said } = outcome;
       const probe: Probe = { phase, ratePerSec, ...said };
@@ -184,4 +179,12 @@ class Search {
       return probe;
     }
   }
+}
+
+/** Whose fault it is: a disturbed machine excuses the generator, a late generator the server. */
+function bindsOf(reasons: readonly string[]): CapacitySearch['binds'] {
+  for (const culprit of ['machine', 'generator'] as const) {
+    if (reasons.some((reason) => reason.startsWith(`${culprit}: `))) return culprit;
+  }
+  return 'server';
 }

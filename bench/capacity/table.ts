@@ -14,6 +14,13 @@ const MEANING: Record<Operation, string> = {
   wakeUp: 'wake-up by a packet when idle',
 };
 
+/** What would show more of the server. */
+const LOWER_BOUND: Readonly<Record<string, string>> = {
+  generator: 'give the generator more cores',
+  machine: 'end what else runs on this machine',
+  'rate-max': 'raise --rate-max',
+};
+
 export function renderCapacity(file: CapacityFile): string {
   const { target, environment, search, validation, settings } = file;
   const lines = [
@@ -24,11 +31,11 @@ export function renderCapacity(file: CapacityFile): string {
     headline(file),
     `  ${search.why}`,
   ];
-  if (search.binds === 'generator') {
-    lines.push(
-      '  So this is a lower bound of what the server can do: give the generator more cores.',
-    );
+  const advice = LOWER_BOUND[search.binds];
+  if (search.lambdaStarPerSec !== null && advice !== undefined) {
+    lines.push(`  So this is a lower bound of what the server can do: ${advice}.`);
   }
+  for (const loss of file.losses) lines.push(`AUDIT FAILED at ${loss}`);
   if (search.recovery !== null) {
     const { recoveredS, metastable } = search.recovery;
     lines.push(
@@ -63,10 +70,11 @@ function headline({ search, settings, interrupted }: CapacityFile): string {
     last === undefined || last.cpuShare === null
       ? ''
       : `, server ${(100 * last.cpuShare).toFixed(0)} % of a core`;
-  return `lambda* = ${formatCount(lambdaStarPerSec)} messages/s at confirm p99 <= ${settings.sloMs} ms (${load})${p99}${busy}; bound by the ${search.binds}`;
+  return `lambda* = ${formatCount(lambdaStarPerSec)} messages/s at confirm p99 <= ${settings.sloMs} ms (${load})${p99}${busy}; bound by ${search.binds === 'rate-max' ? '--rate-max' : `the ${search.binds}`}`;
 }
 
-function noModel({ target }: CapacityFile): string {
+function noModel({ target, runs }: CapacityFile): string {
+  if (runs.length === 0 && target.kind !== 'remote') return 'no model: its runs have not begun';
   return target.kind === 'remote'
     ? 'no model: CPU and memory of a server that is not ours cannot be seen from here'
     : 'no model: too few valid runs; repeat on a quieter machine';

@@ -144,8 +144,11 @@ async function linkPackages(
 ): Promise<void> {
   const modules = await installFor(directory, options);
   const link = path.join(directory, 'node_modules');
-  rmSync(link, { force: true });
-  symlinkSync(modules, link, 'dir');
+  // By a rename: a server of another comparison may be starting from here right now.
+  const draft = `${link}.${process.pid}`;
+  rmSync(draft, { force: true });
+  symlinkSync(modules, draft, 'dir');
+  renameSync(draft, link);
 }
 
 /** The `node_modules` that fits the lock file in `directory`. */

@@ -33,6 +33,12 @@ export function compareFiles(fileA: string, fileB: string): { text: string; exit
     const name = nameOf(run);
     const other = inB.get(name);
     inB.delete(name);
+    for (const [side, { verdict, reasons }] of [
+      ['A', run],
+      ['B', other ?? run],
+    ] as const) {
+      if (verdict === 'fail') notes.push(`${name}: ${side} FAILED: ${reasons.join('; ')}`);
+    }
     const why = other === undefined ? 'only in A' : refusal(run, other);
     if (why !== null || other === undefined) {
       notes.push(`${name}: left out: ${why ?? 'only in A'}`);
@@ -70,10 +76,17 @@ function readResult(file: string): Read | string {
   } catch (error) {
     return `${file}: ${(error as Error).message}`;
   }
+  if (typeof value !== 'object' || value === null) return `${file}: is no result file`;
   if (value.kind === 'comparison') return `${file}: is a comparison already, not a result of bench`;
   if (value.schema !== 1 || !Array.isArray(value.scenarios)) {
     return `${file}: is no result file of schema 1`;
   }
+  const isWhole =
+    value.commit !== undefined &&
+    value.environment !== undefined &&
+    value.scenarios.every((run) => run?.load !== undefined && Array.isArray(run.variants));
+  if (!isWhole)
+    return `${file}: is not whole: a scenario, the commit or the environment is missing`;
   return { file, result: value as Result };
 }
 

@@ -9,13 +9,13 @@ import { describeEnvironment, detectPinning, pinSelf } from '../environment.ts';
 import { interruptible } from '../interrupt.ts';
 import { TOOL } from '../package-root.ts';
 import { createProgress } from '../progress.ts';
-import { isUnfit } from '../rig.ts';
+import { isServersFault, isUnfit } from '../rig.ts';
 import { CheckoutError, requireSameProtocol } from './checkouts.ts';
 import { falseAlarmsOf, noteSelfComparison } from './false-alarms.ts';
 import { compareFiles } from './files.ts';
 import { type CompareOptions, type CompareWord, parseCompare } from './options.ts';
 import { runPairs } from './pairs.ts';
-import { COMPARE_SCHEMA, type Comparison, conclude } from './report.ts';
+import { COMPARE_SCHEMA, type Comparison, conclude, unmeasured } from './report.ts';
 import { describeSide, type Side, sideOfRef } from './side.ts';
 import { renderComparison, renderComparisonMarkdown } from './table.ts';
 
@@ -41,7 +41,9 @@ export async function compare(argv: readonly string[]): Promise<ExitCode> {
     if (comparison.interrupted) return ExitCode.Interrupted;
     if (!isWritten) return ExitCode.Invalid;
     if (comparison.verdict === 'worse') return ExitCode.Failed;
-    return comparison.verdict === 'invalid' ? ExitCode.Invalid : ExitCode.Pass;
+    // A whole scenario without a number is no green light, whatever the others say.
+    const isWhole = comparison.verdict !== 'invalid' && unmeasured(comparison).length === 0;
+    return isWhole ? ExitCode.Pass : ExitCode.Invalid;
   } catch (error) {
     if (signal.aborted) return ExitCode.Interrupted;
     if (error instanceof CheckoutError) {
@@ -50,7 +52,9 @@ export async function compare(argv: readonly string[]): Promise<ExitCode> {
     }
     if (!isUnfit(error)) throw error;
     process.stderr.write(`compare: ${(error as Error).message}\n`);
-    return ExitCode.Invalid;
+    // A server B that does not start is worse than any A; one A that does not start compares nothing.
+    const isFaultOfB = isServersFault(error) && (error as Error).message.startsWith('B ');
+    return isFaultOfB ? ExitCode.Failed : ExitCode.Invalid;
   }
 }
 
@@ -91,12 +95,17 @@ export async function runComparison(
     !b.checkout.isDirty;
   if (isSelf && !isInterrupted) {
     const changed = concluded.metrics.filter(({ verdict }) => /worse|better/.test(verdict));
-    noteSelfComparison(outDir, {
-      environment,
-      startedAt: startedAt.toISOString(),
-      metrics: concluded.metrics.filter(({ verdict }) => verdict !== 'invalid').length,
-      alarms: changed.map(({ name }) => name),
-    });
+    try {
+      noteSelfComparison(outDir, {
+        environment,
+        startedAt: startedAt.toISOString(),
+        metrics: concluded.metrics.filter(({ verdict }) => verdict !== 'invalid').length,
+        alarms: changed.map(({ name }) => name),
+      });
+    } catch (error) {
+      // The comparison itself must not be lost with it.
+      process.stderr.write(`compare: false alarms are not kept: ${(error as Error).message}\n`);
+    }
   }
   return {
     schema: COMPARE_SCHEMA,

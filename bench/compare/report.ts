@@ -51,6 +51,18 @@ export function conclude(outcome: PairsOutcome): {
   return { metrics, verdict: failsB ? 'worse' : worstOf(metrics), reasons };
 }
 
+/** Scenarios of which not one metric could be measured. */
+export function unmeasured({ metrics }: Pick<Comparison, 'metrics'>): string[] {
+  const names = [...new Set(metrics.map(({ name }) => scenarioOf(name)))];
+  return names.filter((scenario) =>
+    metrics.every(({ name, verdict }) => scenarioOf(name) !== scenario || verdict === 'invalid'),
+  );
+}
+
+function scenarioOf(metric: string): string {
+  return metric.slice(0, metric.lastIndexOf('.'));
+}
+
 /** Why slices were not measured: each reason once. */
 function commonest(pairs: readonly Pair[]): string[] {
   const said = pairs.flatMap(({ a, b }) =>

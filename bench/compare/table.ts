@@ -1,7 +1,7 @@
 /** A comparison as text: a table in the manner of benchstat, and as Markdown. */
 import { columns } from '../columns.ts';
 import { formatBytes, formatCount, formatUs, significant } from '../units.ts';
-import type { Comparison } from './report.ts';
+import { type Comparison, unmeasured } from './report.ts';
 import type { SideReport } from './side.ts';
 import type { MetricOutcome } from './verdict.ts';
 
@@ -99,6 +99,9 @@ function closing(comparison: Comparison): string[] {
       : `false alarms on this machine: ${falseAlarms.alarms} of ${falseAlarms.comparisons} comparisons of a version with itself.`,
   );
   const note = interrupted ? ' interrupted:' : '';
-  lines.push(`${verdict.toUpperCase()}:${note} ${durationS.toFixed(0)} s, seed ${seed}`);
+  const missing = unmeasured(comparison);
+  const without =
+    missing.length === 0 ? '' : ` ${missing.join(', ')} could not be measured at all;`;
+  lines.push(`${verdict.toUpperCase()}:${note}${without} ${durationS.toFixed(0)} s, seed ${seed}`);
   return lines;
 }

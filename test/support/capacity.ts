@@ -193,6 +193,7 @@ export function capacityFile(changed: Partial<CapacityFile> = {}): CapacityFile 
     },
     target: { kind: 'reference', policy: 'relay', store: 'lmdb', url: 'ws://127.0.0.1:0' },
     search: { slo, probes: [], lambdaStarPerSec, binds, why: 'the SLO', recovery: null },
+    losses: [],
     runs: [
       ...[1000, 3000, 6000, 9000, 12_000].map((rate) => capacityRun(rate)),
       capacityRun(4000, { offlineShare: 0.5 }),

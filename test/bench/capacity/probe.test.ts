@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { scenarioOf } from '../../../bench/capacity/point.ts';
-import { judgeProbe, recoveryOf, searchPoint } from '../../../bench/capacity/probe.ts';
+import { judgeProbe, judgeRecovery, searchPoint } from '../../../bench/capacity/probe.ts';
 import type { LatencyReport, ScenarioResult, SeriesPoint } from '../../../bench/result.ts';
 import { latencyReport, scenarioResult } from '../../support/result.ts';
 
@@ -94,17 +94,29 @@ test('a lost message is never held, and never void', () => {
   assert.match(outcome.reasons.join(), '2 messages lost');
 });
 
-test('is over when the SLO holds for three seconds on end', () => {
+test('is over when the SLO holds for three seconds on end, and metastable after ten', () => {
   const series = [4, 5, 6, 7, 8, 9, 10, 11].map((at) => ({
     second: at,
     confirmUsP99: at === 9 || at < 8 ? 500_000 : 5000,
   }));
-  assert.is(recoveryOf(series.slice(0, 6), 5, 100_000), null);
-  assert.is(recoveryOf([...series, { second: 12, confirmUsP99: 5000 }], 5, 100_000), 4);
-  const never = series.map((point) => ({ ...point, confirmUsP99: 500_000 }));
-  assert.is(recoveryOf(never, 5, 100_000), null);
+  const isOver = (points: typeof series) => judgeRecovery(points, 5, 100_000);
+  assert.equal(isOver(series.slice(0, 6)), { recoveredS: null, metastable: true });
+  const last = { second: 12, confirmUsP99: 5000 };
+  assert.equal(isOver([...series, last]), { recoveredS: 4, metastable: false });
   const atOnce = series.map((point) => ({ ...point, confirmUsP99: 10 }));
-  assert.is(recoveryOf(atOnce, 5, 100_000), 0);
+  assert.equal(isOver(atOnce), { recoveredS: 0, metastable: false });
+  const late = Array.from({ length: 20 }, (_, i) => ({
+    second: i,
+    confirmUsP99: i < 17 ? 500_000 : 10,
+  }));
+  assert.equal(isOver(late), { recoveredS: 11, metastable: true });
+});
+
+test('a machine that was disturbed is named, so that nobody blames the server', () => {
+  const slow = { latency: confirmed(300_000) };
+  const extra = { processorTime: { stolen: 0.1, others: 0.42 } };
+  const outcome = judgeProbe(result({ ...slow, extra, gates: [gate('G4')] }), 100);
+  assert.match(outcome.reasons.join(), 'machine: 10 % of its time stolen, 42 % in other processes');
 });
 
 test.run();

@@ -55,7 +55,7 @@ test('says that nothing held, and why', async () => {
 test('ends at the highest rate that it may offer, and says that this was not the limit', async () => {
   const found = await searchLambdaStar({ ...base, maxPerSec: 5000, probe: server(1e9).probe });
   assert.is(found.lambdaStarPerSec, 5000);
-  assert.is(found.binds, 'none found');
+  assert.is(found.binds, 'rate-max');
   assert.match(found.why, 'still holds at --rate-max 5000/s');
 });
 
@@ -63,6 +63,18 @@ test('a generator that gave way is named, not the server', async () => {
   const { probe } = server(4000, { reason: 'generator: busy 0.97, limit <= 0.7' });
   const found = await searchLambdaStar({ ...base, probe });
   assert.is(found.binds, 'generator');
+});
+
+test('the highest rate that may be offered is confirmed like any other', async () => {
+  const { probe, asked } = server(1e9);
+  await searchLambdaStar({ ...base, maxPerSec: 5000, probe });
+  assert.is(asked.filter(({ phase }) => phase === 'confirm').length, 2);
+});
+
+test('a machine that gave way is named before the generator', async () => {
+  const { probe } = server(4000, { reason: 'machine: 0 % stolen, 60 % in other processes' });
+  const found = await searchLambdaStar({ ...base, probe });
+  assert.is(found.binds, 'machine');
 });
 
 test('a run that the machine spoilt is made again, and counts after three', async () => {
