@@ -177,6 +177,9 @@ function drawMarks(plot: uPlot, { marks, warmupS }: TimePlotOptions): void {
   const at = (second: number): number => plot.valToPos(second, 'x', true);
   const clamp = (x: number): number => Math.max(bbox.left, Math.min(bbox.left + bbox.width, x));
   ctx.save();
+  // Axes were drawn before, when it is drawn again.
+  ctx.textAlign = 'left';
+  ctx.textBaseline = 'alphabetic';
   if (warmupS > 0) {
     const to = clamp(at(warmupS));
     ctx.fillStyle = colour('warmup');
@@ -191,9 +194,12 @@ function drawMarks(plot: uPlot, { marks, warmupS }: TimePlotOptions): void {
   ctx.strokeStyle = ctx.fillStyle = colour('mark');
   ctx.lineWidth = ratio;
   ctx.font = `600 ${10 * ratio}px system-ui, sans-serif`;
+  /** Where the words of each line of words end: those that would run into each other go below. */
+  const ends: number[] = [];
+  const right = bbox.left + bbox.width;
   for (const { atS, untilS, label } of marks) {
     const x = at(atS);
-    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+    if (x < bbox.left - 1 || x > right + 1) continue;
     if (untilS !== null) {
       ctx.globalAlpha = 0.22;
       ctx.fillRect(x, bbox.top, Math.max(ratio, clamp(at(untilS)) - x), bbox.height);
@@ -206,8 +212,11 @@ function drawMarks(plot: uPlot, { marks, warmupS }: TimePlotOptions): void {
     ctx.stroke();
     if (marks.length > LABELS_MAX) continue;
     const width = ctx.measureText(label).width;
-    const isLeft = x + width + 6 * ratio > bbox.left + bbox.width;
-    ctx.fillText(label, isLeft ? x - width - 4 * ratio : x + 4 * ratio, bbox.top + 11 * ratio);
+    const from = Math.min(x + 4 * ratio, right - width - 2 * ratio);
+    let row = ends.findIndex((end) => end < from);
+    if (row < 0) row = ends.length;
+    ends[row] = from + width + 4 * ratio;
+    ctx.fillText(label, from, bbox.top + (11 + 12 * row) * ratio);
   }
   ctx.restore();
 }
