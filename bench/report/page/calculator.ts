@@ -114,6 +114,11 @@ const SCALES: Readonly<Partial<Record<FieldKey, Scale>>> = {
   },
 };
 
+const CHOICES: Readonly<Partial<Record<FieldKey, string>>> = {
+  keeps: 'what the disk keeps: messages for who was away, or all',
+  tls: 'TLS at the server (assumed: not measured)',
+};
+
 /** Shown at once; the others under “more”. */
 const FIRST: ReadonlySet<FieldKey> = new Set<FieldKey>([
   'dailyUsers',
@@ -242,7 +247,8 @@ function control(field: Field, values: Values, changed: () => void): Control {
     changed();
   });
   refresh();
-  return { key, element: h('label', { class: 'slider' }, field.does, select), refresh };
+  const name = CHOICES[key] ?? field.does;
+  return { key, element: h('label', { class: 'slider' }, name, select), refresh };
 }
 
 function slider(key: FieldKey, scale: Scale, values: Values, changed: () => void): Control {
@@ -419,7 +425,7 @@ function fleetText(fleet: FleetPlan, inputs: PlanInputs): Child {
       p99 === null
         ? ''
         : `, p99 of confirm ${timeText(p99.value)} ${meetsSlo ? '✓ within' : '✕ above'} ${timeText(inputs.sloP99Ms * 1000)}`,
-      `, ${formatCount(fleet.connectionsPerNode)} connections and ${formatBytes(fleet.memoryPerNodeBytes.value)} of memory each`,
+      `, ${formatCount(fleet.connectionsPerNode)} connections and ${significant(fleet.memoryPerNodeBytes.value / 1e9)} GB of memory each`,
       Number.isFinite(stormS)
         ? `; all lost at once, everybody is back in ${timeText(stormS * 1e6)}.`
         : '; all lost at once, they never get everybody back.',

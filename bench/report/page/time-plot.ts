@@ -60,7 +60,11 @@ const SECOND_STEPS = [
 const { uPlot: Plot } = globalThis as unknown as { uPlot: typeof uPlot };
 
 export function timePlot(data: TimePlotData, options: TimePlotOptions): TimePlot {
-  const element = h('div', { class: 'plot' });
+  const element = h('div', {
+    class: 'plot',
+    role: 'group',
+    'aria-label': `${options.unit} over the seconds of the run`,
+  });
   let now = data;
   let plot: uPlot | null = null;
   let width = 0;
