@@ -77,7 +77,10 @@ export function timePlot(data: TimePlotData, options: TimePlotOptions): TimePlot
     if (plot === null) make();
     else plot.setSize({ width, height: options.height ?? HEIGHT });
   });
-  onTheme(() => plot?.redraw(false));
+  // Made anew, not redrawn: the signs in its legend keep the colours that they were made with.
+  onTheme(element, () => {
+    if (plot !== null) make();
+  });
   return {
     element,
     update(next) {
