@@ -285,6 +285,8 @@ export const CapacityShape = z.looseObject({
       payloadBytes: number,
       offlineShare: number,
       heldOut: text.nullable(),
+      isUsable: z.boolean().default(true),
+      isLatencyValid: z.boolean().default(true),
       verdict: text,
       reasons: z.array(text),
       measured: z.looseObject({

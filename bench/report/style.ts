@@ -50,9 +50,10 @@ button { cursor: pointer; }
   position: sticky; top: 0; z-index: 10; display: flex; gap: 0.75rem; align-items: center;
   padding: 0.5rem 1rem; background: var(--card); border-bottom: 1px solid var(--line);
 }
-.brand { font-weight: 700; letter-spacing: -0.01em; }
+.brand { font-weight: 700; letter-spacing: -0.01em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-width: 0; }
 .brand span { font-weight: 400; color: var(--quiet); }
 .grow { flex: 1; }
+.top button { white-space: nowrap; flex: none; }
 .top button, .choice button {
   border: 1px solid var(--line); background: var(--card); border-radius: 6px; padding: 0.2rem 0.6rem;
   font-size: 0.8125rem; min-height: 28px;
@@ -177,12 +178,16 @@ footer { color: var(--quiet); font-size: 0.8125rem; padding: 0.5rem 0 2rem; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 @media print {
-  .top, .choice, .index, .u-legend { display: none !important; }
+  .top, .choice, .index { display: none !important; }
   body { background: none; font-size: 11px; }
   main { max-width: none; padding: 0; display: block; }
   .hero, .scenario { break-inside: auto; margin-bottom: 0.75rem; border-color: #999; }
+  .hero { border-left-color: var(--tone); }
   .panel, .hero-head, tr { break-inside: avoid; }
   .panels { grid-template-columns: 1fr 1fr; }
+  /* Drawn for the screen, and nobody draws anew for paper: so they are scaled. */
+  .uplot, .uplot .u-wrap, .uplot canvas, .plot svg { width: 100% !important; height: auto !important; }
+  .uplot canvas { position: static; }
   pre, .marks { max-height: none; overflow: visible; white-space: pre-wrap; }
   .bar i, .stack i, .sign, .pill, .swatch, .meter i { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }

@@ -90,6 +90,10 @@ test('loses nothing and confirms nothing falsely while everything fails', async 
   const chaos = scenario.extra['chaos'] as ChaosReport;
   assert.equal(chaos.never, []);
   assert.ok(chaos.server.kill > 0 && chaos.server.pause > 0);
+  const ofServer = chaos.moments.filter(({ of }) => of === 'server');
+  assert.is(ofServer.length, chaos.server.kill + chaos.server.pause);
+  for (const { atS, tookMs } of ofServer)
+    assert.ok(atS >= 0 && tookMs > 0, `${atS} s, ${tookMs} ms`);
   for (const action of LINK_ACTIONS) assert.ok((chaos.links[action] ?? 0) > 0, action);
   for (const client of ['crash', 'disconnect', 'slow-read', 'page-crash', 'log-out'] as const) {
     assert.ok(chaos.clients[client] > 0, client);

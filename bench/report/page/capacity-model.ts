@@ -21,7 +21,9 @@ export function lawPanel({ model, runs, search }: CapacityView): HTMLElement | n
   const sloUs = search.slo.confirmMs * 1000;
   const lawAt = ({ aUs, bUs }: (typeof laws)[number], share: number): number =>
     aUs + (bUs * share) / (1 - share);
-  const dots = runs.flatMap(({ measured, heldOut }) =>
+  // Neither fitted nor held out: nobody can say what it would have been.
+  const valid = runs.filter(({ isUsable, isLatencyValid }) => isUsable && isLatencyValid);
+  const dots = valid.flatMap(({ measured, heldOut }) =>
     (['p50', 'p90', 'p99'] as const).flatMap((quantile) => {
       const us = measured.confirmUs[quantile];
       return measured.cpuShare === null || us === null || us >= 3.6e9
@@ -220,6 +222,7 @@ export function runsPanel({ runs }: CapacityView): HTMLElement | null {
             payloadBytes,
             offlineShare,
             heldOut,
+            isUsable,
             verdict,
             measured,
           }) => [
@@ -232,7 +235,7 @@ export function runsPanel({ runs }: CapacityView): HTMLElement | null {
             measured.cpuShare === null ? '-' : percentText(measured.cpuShare),
             formatBytes(measured.rssBytes),
             timeText(measured.confirmUs.p99),
-            heldOut === null ? 'fit' : `held out (${heldOut})`,
+            isUsable ? (heldOut === null ? 'fit' : `held out (${heldOut})`) : 'left out',
             verdict,
           ],
         ),

@@ -53,14 +53,16 @@ function capacityHero(capacity: CapacityView): HTMLElement {
     search.probes.findLast(({ ok }) => ok);
   const refusal = validation?.refusal ?? null;
   const verdict = rate === null ? 'unknown' : recovery?.metastable === true ? 'fail' : 'pass';
-  const word = rate === null ? 'No rate' : rateText(rate);
+  const word = rate !== null ? rateText(rate) : interrupted ? 'Not found yet:' : 'No rate';
   return heroCard({
     verdict,
     word,
     sentence:
-      rate === null
-        ? `met 99 of 100 within ${slo.confirmMs} ms${interrupted ? ' before it was interrupted' : ''}.`
-        : `is what it carries with 99 of 100 messages confirmed within ${slo.confirmMs} ms.`,
+      rate !== null
+        ? `is what it carries with 99 of 100 messages confirmed within ${slo.confirmMs} ms.`
+        : interrupted
+          ? `what it carries with 99 of 100 messages confirmed within ${slo.confirmMs} ms.`
+          : `that was tried had 99 of 100 messages confirmed within ${slo.confirmMs} ms.`,
     lead: [
       h('p', {}, why),
       binds === 'generator' &&
@@ -234,30 +236,34 @@ function knee(rate: number | null, { x, top, bottom, right }: Frame): Child {
   ];
 }
 
-/** Filled = held, a cross = did not; whose fault that was is in the title. */
-function probeMark(
-  { ok, phase, ratePerSec, reasons }: Probe,
-  value: number,
-  { x, y }: Frame,
-): SVGElement {
+/** A dot held, a cross did not; a triangle did not, and the generator was at fault. The rest is in the title. */
+function probeMark(probe: Probe, value: number, { x, y }: Frame): SVGElement {
+  const { ok, phase, ratePerSec, reasons } = probe;
   const [cx, cy] = [x(ratePerSec), y(value)];
+  const outcome = ok ? 'held' : reasons.join('; ');
   const title = svg(
     'title',
     {},
-    `${rateText(ratePerSec)}, ${PHASE_MEANS[phase] ?? phase}: ${ok ? 'held' : reasons.join('; ')}`,
+    `${rateText(ratePerSec)}, ${PHASE_MEANS[phase] ?? phase}: ${outcome}`,
   );
-  return ok
-    ? svg('circle', { cx, cy, r: 4.5, fill: 'var(--c2)', stroke: 'var(--card)' }, title)
-    : svg(
-        'path',
-        {
-          d: `M${cx - 4} ${cy - 4}l8 8m0 -8l-8 8`,
-          stroke: 'var(--c1)',
-          'stroke-width': 2.2,
-          fill: 'none',
-        },
-        title,
-      );
+  if (ok) return svg('circle', { cx, cy, r: 4.5, fill: 'var(--c2)', stroke: 'var(--card)' }, title);
+  const cross = `M${cx - 4} ${cy - 4}l8 8m0 -8l-8 8`;
+  const triangle = `M${cx} ${cy - 5}l5 9h-10z`;
+  const isOurs = ofGenerator(probe);
+  return svg(
+    'path',
+    {
+      d: isOurs ? triangle : cross,
+      stroke: isOurs ? 'var(--quiet)' : 'var(--c1)',
+      'stroke-width': isOurs ? 1.5 : 2.2,
+      fill: isOurs ? 'var(--card)' : 'none',
+    },
+    title,
+  );
+}
+
+function ofGenerator({ ok, reasons }: Probe): boolean {
+  return !ok && reasons.length > 0 && reasons.every((reason) => reason.startsWith('generator:'));
 }
 
 function probeKey(): HTMLElement {
@@ -266,6 +272,7 @@ function probeKey(): HTMLElement {
     { class: 'key' },
     h('li', {}, h('span', { class: 'ok' }, '●'), 'held'),
     h('li', {}, h('span', { class: 'tone-c1' }, '✕'), 'did not hold'),
+    h('li', {}, h('span', { class: 'quiet' }, '△'), 'did not hold, by the generator’s fault'),
     h('li', {}, 'line: medians at each rate'),
   );
 }

@@ -89,7 +89,9 @@ function sideText({ label, sha, subject, dirty }: ComparisonView['a']): string {
 function percentOf(log: number | null): string {
   if (log === null || !Number.isFinite(log)) return '-';
   const change = 100 * Math.expm1(log);
-  return `${change < 0 ? '−' : '+'}${Math.abs(change).toFixed(1)} %`;
+  const digits = Math.abs(change).toFixed(1);
+  if (digits === '0.0') return '0.0 %';
+  return `${change < 0 ? '−' : '+'}${digits} %`;
 }
 
 const ROW = 44;
@@ -180,7 +182,8 @@ function labels(
     y,
   }: { isWide: boolean; left: number; right: number; top: number; y: number },
 ): Child {
-  const verdict = `${signOf(metric.verdict)} ${metric.verdict} ${percentOf(metric.meanLog)}`;
+  const change = metric.meanLog === null ? '' : ` ${percentOf(metric.meanLog)}`;
+  const verdict = `${signOf(metric.verdict)} ${metric.verdict}${change}`;
   return isWide
     ? [
         svg('text', { x: left - 10, y: y + 4, 'text-anchor': 'end', class: 'strong' }, metric.name),

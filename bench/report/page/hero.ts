@@ -56,7 +56,9 @@ export function resultHero(result: ResultView, isPartial: boolean): HTMLElement 
       tile(formatCount(sent), 'messages sent'),
       tile(formatCount(lost), 'lost', lost > 0),
       tile(formatCount(twice), `shown twice; ${counted(repeats, 'repeat')} on the wire`, twice > 0),
+      // A figure that cannot be trusted is no headline.
       best !== null &&
+        (verdict === 'pass' || verdict === 'fail') &&
         tile(timeText(best.us), `99 of 100 messages confirmed within (${best.name})`),
       lost === 0 &&
         judged > 0 &&

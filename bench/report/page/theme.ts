@@ -5,12 +5,12 @@ const CHOICES = ['auto', 'light', 'dark'] as const;
 type Choice = (typeof CHOICES)[number];
 const KEY = 'ackbench-theme';
 
-const redraws = new Set<() => void>();
+const redraws = new Map<Element, () => void>();
 const system = matchMedia('(prefers-color-scheme: dark)');
 
-/** Calls `redraw` whenever colours change. */
-export function onTheme(redraw: () => void): void {
-  redraws.add(redraw);
+/** Calls `redraw` whenever colours change, as long as the element is on the page. */
+export function onTheme(element: Element, redraw: () => void): void {
+  redraws.set(element, redraw);
 }
 
 /** The value of a colour variable, for a canvas. */
@@ -22,7 +22,10 @@ function show(theme: Choice): void {
   const root = document.documentElement;
   if (theme === 'auto') delete root.dataset['theme'];
   else root.dataset['theme'] = theme;
-  for (const redraw of redraws) redraw();
+  for (const [element, redraw] of redraws) {
+    if (element.isConnected) redraw();
+    else redraws.delete(element);
+  }
 }
 
 function remembered(): Choice {

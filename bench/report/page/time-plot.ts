@@ -60,7 +60,11 @@ const SECOND_STEPS = [
 const { uPlot: Plot } = globalThis as unknown as { uPlot: typeof uPlot };
 
 export function timePlot(data: TimePlotData, options: TimePlotOptions): TimePlot {
-  const element = h('div', { class: 'plot' });
+  const element = h('div', {
+    class: 'plot',
+    role: 'group',
+    'aria-label': `${options.unit} over the seconds of the run`,
+  });
   let now = data;
   let plot: uPlot | null = null;
   let width = 0;
@@ -73,7 +77,10 @@ export function timePlot(data: TimePlotData, options: TimePlotOptions): TimePlot
     if (plot === null) make();
     else plot.setSize({ width, height: options.height ?? HEIGHT });
   });
-  onTheme(() => plot?.redraw(false));
+  // Made anew, not redrawn: the signs in its legend keep the colours that they were made with.
+  onTheme(element, () => {
+    if (plot !== null) make();
+  });
   return {
     element,
     update(next) {
@@ -177,6 +184,9 @@ function drawMarks(plot: uPlot, { marks, warmupS }: TimePlotOptions): void {
   const at = (second: number): number => plot.valToPos(second, 'x', true);
   const clamp = (x: number): number => Math.max(bbox.left, Math.min(bbox.left + bbox.width, x));
   ctx.save();
+  // Axes were drawn before, when it is drawn again.
+  ctx.textAlign = 'left';
+  ctx.textBaseline = 'alphabetic';
   if (warmupS > 0) {
     const to = clamp(at(warmupS));
     ctx.fillStyle = colour('warmup');
@@ -191,9 +201,12 @@ function drawMarks(plot: uPlot, { marks, warmupS }: TimePlotOptions): void {
   ctx.strokeStyle = ctx.fillStyle = colour('mark');
   ctx.lineWidth = ratio;
   ctx.font = `600 ${10 * ratio}px system-ui, sans-serif`;
+  /** Where the words of each line of words end: those that would run into each other go below. */
+  const ends: number[] = [];
+  const right = bbox.left + bbox.width;
   for (const { atS, untilS, label } of marks) {
     const x = at(atS);
-    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+    if (x < bbox.left - 1 || x > right + 1) continue;
     if (untilS !== null) {
       ctx.globalAlpha = 0.22;
       ctx.fillRect(x, bbox.top, Math.max(ratio, clamp(at(untilS)) - x), bbox.height);
@@ -206,8 +219,11 @@ function drawMarks(plot: uPlot, { marks, warmupS }: TimePlotOptions): void {
     ctx.stroke();
     if (marks.length > LABELS_MAX) continue;
     const width = ctx.measureText(label).width;
-    const isLeft = x + width + 6 * ratio > bbox.left + bbox.width;
-    ctx.fillText(label, isLeft ? x - width - 4 * ratio : x + 4 * ratio, bbox.top + 11 * ratio);
+    const from = Math.min(x + 4 * ratio, right - width - 2 * ratio);
+    let row = ends.findIndex((end) => end < from);
+    if (row < 0) row = ends.length;
+    ends[row] = from + width + 4 * ratio;
+    ctx.fillText(label, from, bbox.top + (11 + 12 * row) * ratio);
   }
   ctx.restore();
 }
