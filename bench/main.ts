@@ -14,6 +14,8 @@ import { doctor } from './doctor.ts';
 import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './environment.ts';
 import { readyAnchor } from './history/anchor.ts';
 import { keepRun } from './history/keep.ts';
+import { explain } from './explain/main.ts';
+import { MessageTraces } from './explain/save.ts';
 import { history } from './history/main.ts';
 import { runHttpPull } from './http-pull-run.ts';
 import { interruptible } from './interrupt.ts';
@@ -49,7 +51,8 @@ async function runScenario(context: RunContext, scenario: Scenario): Promise<Sce
     case 'offline-cost':
       return runOfflineCost(context, scenario);
     case 'ceiling':
-      return runCeiling(context, scenario);
+      // A trace would be part of what is measured there.
+      return runCeiling({ ...context, messageTraces: null }, scenario);
     default:
       return runHttpPull(context, scenario);
   }
@@ -102,7 +105,11 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const upcoming = options.target === null ? options.scenarios.flatMap(serverOrders) : [];
   const servers = new ServerYard(pinning, upcoming);
   servers.prepareNext();
+  const commit = describeCommit(); // now: one made during the run is not what was measured
+  const startedAt = new Date();
+  const messageTraces = tracesOf(options, { startedAt: startedAt.toISOString(), sha: commit.sha });
   const context: RunContext = {
+    messageTraces,
     seed: options.seed,
     workers,
     servers,
@@ -111,8 +118,6 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     stopsOn: options.stopsOn,
     signal,
   };
-  const commit = describeCommit(); // now: one made during the run is not what was measured
-  const startedAt = new Date();
   const startMs = performance.now();
   const scenarios: ScenarioResult[] = [];
   /** Scenarios whose server could not be started or reached. */
@@ -181,7 +186,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     scenarios,
   };
   process.stdout.write(renderResult(result));
-  const isWritten = writeResult(result, options);
+  const isWritten = writeResult(result, options) && isTraceWritten(messageTraces);
   writeStepSummary(result);
   let isKept = true;
   if (options.isKept) {
@@ -209,12 +214,25 @@ function skipReason(scenario: Scenario, isRemote: boolean): string | null {
   return null;
 }
 
+/** The name of a result file, without its ending. */
+function resultStem({ startedAt, sha }: { startedAt: string; sha: string }): string {
+  return `${startedAt.replace(/[:.]/g, '-')}-${sha.slice(0, 8)}`;
+}
+
+function tracesOf(
+  { traceEventsMax, outDir }: BenchOptions,
+  run: { startedAt: string; sha: string },
+): MessageTraces | null {
+  if (traceEventsMax === 0) return null;
+  const stem = resultStem(run);
+  return new MessageTraces({ eventsMax: traceEventsMax, directory: outDir, stem, run });
+}
+
 /** Writes the result wherever it can; false, with the reasons on stderr, when a place refused it. */
 function writeResult(result: Result, options: BenchOptions): boolean {
   const json = `${JSON.stringify(result, null, 1)}\n`;
-  const stamp = result.startedAt.replace(/[:.]/g, '-');
-  const name = `${stamp}-${result.commit.sha.slice(0, 8)}.json`;
-  const files = [path.join(options.outDir, name)];
+  const name = resultStem({ startedAt: result.startedAt, sha: result.commit.sha });
+  const files = [path.join(options.outDir, `${name}.json`)];
   if (options.jsonFile !== null) files.push(options.jsonFile);
   let isWritten = true;
   const attempt = (place: string, write: () => void): void => {
@@ -236,6 +254,13 @@ function writeResult(result: Result, options: BenchOptions): boolean {
   return isWritten;
 }
 
+/** False, with the reasons on stderr, when a message trace could not be written. */
+function isTraceWritten(traces: MessageTraces | null): boolean {
+  const failures = traces?.failures ?? [];
+  for (const failure of failures) process.stderr.write(`bench: ${failure}\n`);
+  return failures.length === 0;
+}
+
 function writeStepSummary(result: Result): void {
   const file = process.env['GITHUB_STEP_SUMMARY'];
   if (file === undefined || file === '') return;
@@ -250,6 +275,7 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   bench,
   capacity,
   compare,
+  explain,
   history,
   oracle,
   doctor,
