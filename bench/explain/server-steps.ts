@@ -114,7 +114,7 @@ function workOf(
         return work(`refuses it: ${statusName(answer.status)}`, 'bad');
       }
       const parts = [isFirst ? 'takes it' : 'takes it again'];
-      if (caused(Kind.AckN)) parts.push('commits it to the inbox');
+      if (caused(Kind.AckN)) parts[0] = `${parts[0]} for the inbox`;
       else if (isDurable) parts.push('commits it');
       if (caused(Kind.MsgA)) parts.push('answers');
       if (caused(Kind.AckN)) parts.push('confirms it as stored');

@@ -176,8 +176,8 @@ function isRequest({ what, kind }: TraceEvent): boolean {
 interface Relevant {
   readonly event: TraceEvent;
   readonly endsPage: boolean;
-  /** The last word of an inbox in which the message was not. */
-  readonly isLastPull: boolean;
+  /** For the last answer of an inbox in which the message was not: how many there were; else 0. */
+  readonly vainPulls: number;
 }
 
 /** Of all events of the two clients, those that tell of the message. */
@@ -212,9 +212,9 @@ function relevant(
     // The rows of an answer say what its head does.
     return asked.has(event.detail) && event.kind === Kind.PullR;
   };
-  const lastPull = isDelivered
-    ? undefined
-    : all.findLast(
+  const vain = isDelivered
+    ? []
+    : all.filter(
         (event) =>
           event.self === receiver &&
           event.kind === Kind.PullA &&
@@ -223,6 +223,8 @@ function relevant(
           isSeen(event.what, event.fault) &&
           event.atUs > zeroUs,
       );
+  const lastPull = vain.at(-1);
+  if (lastPull !== undefined) asked.add(lastPull.detail);
   const end = all.findLastIndex((event) => isTold(event) || event === lastPull);
   const paused = new Set<number>();
   const isClientEvent = (event: TraceEvent, i: number): boolean => {
@@ -232,9 +234,9 @@ function relevant(
     return event.what !== TraceWhat.Resumed || paused.delete(event.self);
   };
   return all.flatMap((event, i) => {
-    const isLastPull = event === lastPull && !isTold(event);
-    if (!isTold(event) && !isLastPull && !isClientEvent(event, i)) return [];
-    return { event, endsPage: isPull(event) && ended.has(event.detail), isLastPull };
+    const vainPulls = event === lastPull && !isTold(event) ? vain.length : 0;
+    if (!isTold(event) && vainPulls === 0 && !isClientEvent(event, i)) return [];
+    return { event, endsPage: isPull(event) && ended.has(event.detail), vainPulls };
   });
 }
 
@@ -387,7 +389,11 @@ class Teller {
       case Kind.DoneA:
         return { text: event.status === Status.Ok ? '' : statusName(event.status), tone: 'quiet' };
       case Kind.PullA:
-        if (told.isLastPull) return { text: 'the last answer, without the message', tone: 'bad' };
+        if (told.vainPulls > 0) {
+          const { vainPulls } = told;
+          const which = vainPulls === 1 ? 'the only answer' : `the last of ${vainPulls} answers`;
+          return { text: `${which}, without the message`, tone: 'bad' };
+        }
         return { text: event.other === 0 ? 'the next page' : '', tone: 'quiet' };
       default: // msg:N says what the application got, ack:R nothing
         return { text: '', tone: 'plain' };
