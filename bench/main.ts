@@ -281,12 +281,27 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   doctor,
 };
 
+/** All of stdout is out: more than a pipe holds is written later, and an exit would cut it off. */
+function printed(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write('', () => resolve());
+  });
+}
+
 /** Entry of the bin: `name` is one of the commands of this room. */
 export async function main(name: string, argv: readonly string[]): Promise<void> {
   const command = COMMANDS[name];
   if (command === undefined) throw new Error(`bench/ has no command ${name}`);
+  // Whoever reads only the first lines of a table closes the pipe; that is no failure.
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return;
+    process.stderr.write(`${name}: cannot write to stdout: ${message}\n`);
+    process.exit(ExitCode.Invalid);
+  });
   try {
-    process.exit(await command(argv));
+    const code = await command(argv);
+    await printed();
+    process.exit(code);
   } catch (error) {
     const { message, stack } = error as Error;
     const isEnvironment = isUnfit(error);

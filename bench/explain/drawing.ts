@@ -314,7 +314,11 @@ const ENTITY: Readonly<Record<string, string>> = {
 };
 
 function escape(content: string): string {
-  // Control characters have no place in XML, not even as entities.
-  const clean = content.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd');
-  return clean.replace(/[&<>"']/g, (found) => ENTITY[found] as string);
+  return Array.from(content, (char) => ENTITY[char] ?? (isOfXml(char) ? char : '\ufffd')).join('');
+}
+
+/** Control characters have no place in XML, not even as entities. */
+function isOfXml(char: string): boolean {
+  const code = char.codePointAt(0) as number;
+  return code >= 0x20 ? code !== 0xfffe && code !== 0xffff : code === 9 || code === 10;
 }

@@ -9,9 +9,9 @@ import {
   Kind,
   Outcome,
   Status,
+  statusName,
   TraceWhat,
 } from '../../loadgen/index.ts';
-import { statusName } from '../../loadgen/index.ts';
 import { counted } from '../units.ts';
 
 export type Fate =
@@ -136,10 +136,9 @@ export interface Coverage {
 }
 
 export function fateOf(facts: Facts, coverage: Coverage): Fate {
-  const { deliveries, dueUs } = facts;
-  const fromUs = Math.max(coverage.senderFromUs, coverage.receiverFromUs);
-  if (dueUs === null || fromUs > dueUs) return deliveries > 1 ? 'duplicated' : 'incomplete';
+  const { deliveries } = facts;
   if (deliveries > 1) return 'duplicated';
+  if (!isWhole(facts, coverage)) return 'incomplete';
   if (deliveries === 1) {
     if (facts.outcome === Outcome.Failed) return 'phantom';
     if (facts.confirmUs !== null && !isStoredFirst(facts)) return 'confirmed';
@@ -149,6 +148,11 @@ export function fateOf(facts: Facts, coverage: Coverage): Fate {
   const isTaken = facts.acceptUs ?? facts.confirmUs ?? facts.storedUs;
   if (isTaken === null) return 'unknown';
   return coverage.isQuiet ? 'lost' : 'incomplete';
+}
+
+/** Whether all that happened since the message was handed over is in the trace. */
+function isWhole({ sentUs }: Facts, { senderFromUs, receiverFromUs }: Coverage): boolean {
+  return sentUs !== null && Math.max(senderFromUs, receiverFromUs) <= sentUs;
 }
 
 /** The first ack:N settles a message; what comes later changes nothing. */
@@ -207,11 +211,10 @@ function incompleteText(
   coverage: Coverage,
   at: (us: number | null) => string,
 ): string {
-  const { dueUs } = facts;
-  if (dueUs === null) {
+  if (facts.sentUs === null) {
     return 'INCOMPLETE: its submission is not in the trace, so this is only a part of its story';
   }
-  if (Math.max(coverage.senderFromUs, coverage.receiverFromUs) > dueUs) {
+  if (!isWhole(facts, coverage)) {
     return 'INCOMPLETE: older events were overwritten, so this is only a part of its story';
   }
   return `INCOMPLETE: ${takenText(facts, at)}, not seen by the receiver yet when the run ended without coming to rest`;

@@ -1,5 +1,4 @@
 /** The messages of a trace that are worth a look: the slowest, the most repeated, those that failed. */
-import { TraceWhat } from '../../loadgen/index.ts';
 import { columns as inColumns } from '../columns.ts';
 import { counted, formatCount, formatUs } from '../units.ts';
 import { isOfSender, type MessageName, nameText, wholeFromUs, workerOf } from './events.ts';
@@ -114,7 +113,7 @@ function collect({ blocks }: MessageTraceFile): { name: MessageName; facts: Fact
       const other = columns.other[i] as number;
       if (other === 0) continue;
       const self = columns.self[i] as number;
-      const isSender = isOfSender(what[i] as TraceWhat, kind[i] as number);
+      const isSender = isOfSender(what[i] as number, kind[i] as number);
       const sender = isSender ? self : other;
       const receiver = isSender ? other : self;
       const epoch = columns.epoch[i] as number;

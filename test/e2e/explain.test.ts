@@ -8,12 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readMessageTrace } from '../../bench/explain/message-trace-file.ts';
-import { rank } from '../../bench/explain/ranking.ts';
+import { readMessageTrace, writeMessageTrace } from '../../bench/explain/message-trace-file.ts';
+import { rank, type Ranking } from '../../bench/explain/ranking.ts';
 import type { SavedTrace } from '../../bench/explain/save.ts';
 import { tellStory } from '../../bench/explain/story.ts';
 import type { ScenarioResult } from '../../bench/result.ts';
 import { readResult, runCli, stopAll } from '../support/bench-process.ts';
+import { MessageScript, RECEIVER, SENDER } from '../support/message-trace.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'ackbench-explain-test-'));
 test.after(() => {
@@ -119,6 +120,20 @@ test('explain tells the story of a message that was sent again, and draws it', a
   assert.match(stdout, /^ {13}server {17}takes it/m);
   assert.match(stdout, new RegExp(`(by push|from the inbox); .*${again} retransmissions?; `));
   assert.match(readFileSync(svg, 'utf8'), /^<svg [\s\S]*<\/svg>\n$/);
+});
+
+test('a long list comes whole through a pipe', async () => {
+  const script = new MessageScript(2000);
+  for (let seq = 1; seq <= 1000; seq++) {
+    script.trace.onSubmitted(5_000_000 + seq, SENDER, RECEIVER, 1, seq, 5_000_000);
+  }
+  const { header, blocks } = script.file();
+  const file = join(dir, 'long.trace.gz');
+  await writeMessageTrace(file, header, blocks);
+  const { code, stdout } = await runCli(['explain', '--trace', file, '--list', '1000', '--json']);
+  assert.is(code, 0);
+  assert.ok(stdout.length > 200_000, 'more than a pipe holds');
+  assert.is((JSON.parse(stdout) as Ranking).troubled.length, 1000);
 });
 
 test.run();

@@ -7,7 +7,7 @@ import {
   ClientEffectKind,
   encodeAlone,
   Kind,
-  Outcome,
+  type Outcome,
   Packet,
   type Row,
 } from '../../protocol/index.ts';
