@@ -35,7 +35,7 @@ export function isOfSender(what: number, kind: number): boolean {
   return kind === Kind.MsgR || kind === Kind.MsgA || kind === Kind.AckN;
 }
 
-export function eventAt(columns: TraceColumns, i: number): TraceEvent {
+function eventAt(columns: TraceColumns, i: number): TraceEvent {
   return {
     atUs: columns.atUs[i] as number,
     self: columns.self[i] as number,

@@ -6,7 +6,7 @@ import { addFact, type Facts, type Fate, fateOf, newFacts, settledUs } from './f
 import type { MessageTraceFile } from './message-trace-file.ts';
 import { labelOf } from './save.ts';
 
-export interface RankedMessage extends MessageName {
+interface RankedMessage extends MessageName {
   readonly name: string;
   /** Into the load, s. */
   readonly dueS: number;

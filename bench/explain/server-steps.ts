@@ -37,11 +37,20 @@ export function withServer(steps: readonly ClientStep[], policy: string): Step[]
     ...strays.map((place) => ({
       cause: null,
       effects: [place],
-      text: `sends ${(steps[place] as ClientStep).packet}, from a request that is not in the trace`,
+      text: strayText(steps, place),
       tone: 'plain' as const,
     })),
   ];
   return interleave(steps, works);
+}
+
+/** Of a packet that no request of the trace explains. */
+function strayText(steps: readonly ClientStep[], place: number): string {
+  const packet = (steps[place] as ClientStep).packet as string;
+  const isRepeat = steps.slice(0, place).some((step) => step.packet === packet);
+  return isRepeat
+    ? `sends ${packet} once more: one of the two was doubled on its way`
+    : `sends ${packet}, for a request that is not in the trace`;
 }
 
 function assign(steps: readonly ClientStep[]): { receipts: Receipt[]; strays: number[] } {

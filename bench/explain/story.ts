@@ -33,7 +33,6 @@ import {
   ms,
   newFacts,
   outcomeText,
-  settledUs,
 } from './facts.ts';
 import type { MessageTraceFile } from './message-trace-file.ts';
 import { withServer } from './server-steps.ts';
@@ -42,7 +41,7 @@ import { numberOf } from './users.ts';
 export type Party = 'sender' | 'server' | 'receiver';
 
 /** What the link of a client did with a packet. */
-export type Mark = 'passed' | 'dropped' | 'doubled' | 'held' | 'released' | 'lost';
+type Mark = 'passed' | 'dropped' | 'doubled' | 'held' | 'released' | 'lost';
 
 export interface Step {
   /** Since the message was due, us; null = nobody saw when, as all that the server does. */
@@ -258,6 +257,8 @@ class Teller {
   private readonly steps: Draft[] = [];
   private readonly lostSessions = { sender: 0, receiver: 0 };
   private transmissions = 0;
+  private isAccepted = false;
+  private isSettled = false;
   private arrival: Draft | null = null;
 
   constructor(name: MessageName, zeroUs: number, facts: Facts) {
@@ -324,7 +325,8 @@ class Teller {
   /** A message that was handed over late was due before. */
   private pushDue(submitted: Draft): void {
     if (submitted.event.detail === 0) return;
-    this.steps.push({ ...submitted, atUs: 0, text: 'due', tone: 'quiet' });
+    // Before all else that is told: no step before it has a place that others know.
+    this.steps.unshift({ ...submitted, atUs: 0, text: 'due', tone: 'quiet' });
   }
 
   private whoOf({ self, what, kind, other }: TraceEvent): 'sender' | 'receiver' {
@@ -405,18 +407,20 @@ class Teller {
     return nth === 1 ? 'transmission 1' : `transmission ${nth}, retransmission ${nth - 1}`;
   }
 
-  private ofMsgA({ status, atUs }: TraceEvent): Told {
+  private ofMsgA({ status }: TraceEvent): Told {
     if (status !== Status.Ok) return { text: `refused: ${statusName(status)}`, tone: 'bad' };
-    if (atUs === this.facts.acceptUs) return { text: 'accepted', tone: 'plain' };
-    return { text: 'accepted again', tone: 'quiet' };
+    if (this.isAccepted) return { text: 'accepted again', tone: 'quiet' };
+    this.isAccepted = true;
+    return { text: 'accepted', tone: 'plain' };
   }
 
   private ofAckN({ status, atUs }: TraceEvent): Told {
     const { endedUs } = this.facts;
     const how = status === Confirmation.Stored ? 'stored' : 'delivered';
     if (endedUs !== null && endedUs <= atUs) return { text: `${how}, too late`, tone: 'quiet' };
-    if (atUs === settledUs(this.facts)) return { text: `confirmed: ${how}`, tone: 'good' };
-    return { text: `${how}, known already`, tone: 'quiet' };
+    if (this.isSettled) return { text: `${how}, known already`, tone: 'quiet' };
+    this.isSettled = true;
+    return { text: `confirmed: ${how}`, tone: 'good' };
   }
 
   /** For how long a packet is held, by the first release of its kind that has no hold yet. */
