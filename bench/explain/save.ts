@@ -13,8 +13,8 @@ import {
   writeMessageTrace,
 } from './message-trace-file.ts';
 
-/** Of each worker at a time. */
-const PIECE_EVENTS = 100_000;
+/** Of all workers together at a time: 14 MB. */
+const PIECE_EVENTS = 400_000;
 
 /** What the result says about a trace. */
 export interface SavedTrace {
@@ -59,8 +59,9 @@ export class MessageTraces {
   ): Promise<SavedTrace | null> {
     const { configHash, ...told } = facts;
     const name = this.nameFor(labelOf(facts), configHash);
+    const count = Math.ceil(PIECE_EVENTS / configs.length);
     const ask = async (from: number): Promise<TraceBlock[]> => {
-      const chunks = await pool.ask('trace', { from, count: PIECE_EVENTS });
+      const chunks = await pool.ask('trace', { from, count });
       return chunks.flatMap((chunk, worker) =>
         chunk === null ? [] : { worker, columns: chunk.columns },
       );
@@ -72,7 +73,7 @@ export class MessageTraces {
     });
     const longest = Math.max(...workers.map(({ kept }) => kept));
     async function* blocks(): AsyncGenerator<TraceBlock> {
-      for (let from = 0; from < longest; from += PIECE_EVENTS) {
+      for (let from = 0; from < longest; from += count) {
         for (const block of await ask(from)) if (block.columns.atUs.length > 0) yield block;
       }
     }

@@ -5,7 +5,8 @@
  * client is the work of the latest request that could have caused it.
  */
 import { Confirmation, Kind, Policy, Status, statusName, TraceWhat } from '../../loadgen/index.ts';
-import type { ClientStep, Step } from './story.ts';
+import type { ClientStep } from './client-steps.ts';
+import type { Step } from './story.ts';
 
 /** A request that passed the link of its client. */
 interface Receipt {
