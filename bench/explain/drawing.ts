@@ -11,6 +11,7 @@
 import { ms } from './facts.ts';
 import { labelOf } from './save.ts';
 import type { Party, Step, Story } from './story.ts';
+import { serverText } from './text.ts';
 
 const WIDTH = 1080;
 const LANE: Readonly<Record<Party, number>> = { sender: 300, server: 540, receiver: 780 };
@@ -85,7 +86,7 @@ export function drawStory(story: Story): string {
 
 function facts(story: Story): string {
   const due = story.dueS === null ? '' : `due ${story.dueS.toFixed(3)} s into the load, `;
-  return `${due}${story.policy}, ${story.store}, seed ${story.seed}; times in ms since it was due, not to scale`;
+  return `${due}${serverText(story)}, seed ${story.seed}; times in ms since it was due, not to scale`;
 }
 
 function toneOf({ fate }: Story): string {

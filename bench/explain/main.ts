@@ -50,6 +50,8 @@ async function run(options: ExplainOptions): Promise<void> {
   const story = tellStory(file, name);
   if (story === null) throw new TraceFileError(`${place}: ${notThere(file, name)}`);
   print(isJson ? { trace: place, ...story } : renderStory(story));
+  const { seq, lastSeq } = message;
+  if (lastSeq > seq) say(`this is the first of seq ${seq} … ${lastSeq}; name one to see another`);
   if (svgFile === null) return;
   try {
     writeFileSync(svgFile, drawStory(story));

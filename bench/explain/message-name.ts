@@ -7,10 +7,12 @@ export interface WantedMessage {
   /** null = the epoch of the run. */
   readonly epoch: number | null;
   readonly seq: number;
+  /** Last of a range of messages, of which `seq` is the first; the same where there is no range. */
+  readonly lastSeq: number;
 }
 
 /** `lost 1001->1002 epoch 1 seq 7`, or a range of sequences: of that, the first. */
-const EXAMPLE = /(?:^|\s)(\d+)\s*->\s*(\d+)\s+epoch\s+(\d+)\s+seq\s+(\d+)\b/;
+const EXAMPLE = /(?:^|\s)(\d+)\s*->\s*(\d+)\s+epoch\s+(\d+)\s+seq\s+(\d+)(?:\.\.(\d+))?\b/;
 const CONVERSATION = /(?:^|\s)(\d+)\s*->\s*(\d+)\b/;
 const NUMBERS = /^(\d+)\s+(\d+)\s+(\d+)$/;
 
@@ -24,7 +26,13 @@ export function parseMessageName(words: readonly string[]): WantedMessage | stri
     example === null
       ? [numbers?.[1], numbers?.[2], null, numbers?.[3]]
       : [example[1], example[2], Number(example[3]), example[4]];
-  const wanted = { sender: Number(sender), receiver: Number(receiver), epoch, seq: Number(seq) };
+  const wanted: WantedMessage = {
+    sender: Number(sender),
+    receiver: Number(receiver),
+    epoch,
+    seq: Number(seq),
+    lastSeq: Number(example?.[5] ?? seq),
+  };
   const isSafe = [wanted.sender, wanted.receiver, wanted.seq].every(Number.isSafeInteger);
   if (!isSafe) return `${text}: such large numbers name no message`;
   return wanted.seq >= 1 ? wanted : `${text}: sequences count from 1`;

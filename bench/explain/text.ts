@@ -23,7 +23,7 @@ export function renderStory(story: Story): string {
 }
 
 function opening(story: Story): string {
-  const { dueS, isOnline, policy, store } = story;
+  const { dueS, isOnline } = story;
   const user = (number: number | null): string =>
     number === null ? 'somebody else' : `user ${number}`;
   const state = (online: boolean | null): string =>
@@ -32,8 +32,12 @@ function opening(story: Story): string {
   const to = `${user(story.receiverNumber)}${state(isOnline.receiver)}`;
   const due =
     dueS === null ? 'due at an unknown instant' : `due ${dueS.toFixed(3)} s into the load`;
-  const server = policy === 'unknown' ? "somebody else's server" : `${policy}, ${store}`;
-  return `${from} to ${to}, ${due}; ${server}, seed ${story.seed}`;
+  return `${from} to ${to}, ${due}; ${serverText(story)}, seed ${story.seed}`;
+}
+
+/** What is known of the server. */
+export function serverText({ policy, store }: Pick<Story, 'policy' | 'store'>): string {
+  return policy === 'unknown' ? "somebody else's server" : `${policy}, ${store}`;
 }
 
 function lineOf(step: Step): string {

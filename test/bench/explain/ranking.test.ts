@@ -31,11 +31,10 @@ test('a list says what was overwritten, and how to keep more', () => {
 });
 
 test('a message is named by three numbers or by a line of examples', () => {
-  const named = { sender: 1001, receiver: 1002, epoch: 3, seq: 7 };
+  const named = { sender: 1001, receiver: 1002, epoch: 3, seq: 7, lastSeq: 7 };
   for (const text of [
     'lost 1001->1002 epoch 3 seq 7',
     '1001->1002 epoch 3 seq 7',
-    'falseConfirm 1001->1002 epoch 3 seq 7..9',
     'corrupt 1001->1002 epoch 3 seq 7, content of seq 8 of 1003',
     'misrouted 1001 -> 1002 epoch 3 seq 7, meant for 1004',
   ]) {
@@ -47,6 +46,11 @@ test('a message is named by three numbers or by a line of examples', () => {
     receiver: 47,
     epoch: null,
     seq: 3,
+    lastSeq: 3,
+  });
+  assert.equal(parseMessageName(['falseConfirm 1001->1002 epoch 3 seq 7..9']), {
+    ...named,
+    lastSeq: 9,
   });
 });
 

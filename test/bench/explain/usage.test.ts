@@ -73,6 +73,13 @@ test('the newest trace is meant, and of several loads the one that is named', as
   );
 });
 
+test('of a range the first is told, and that there are more', async () => {
+  await write('range', '2026-01-01T00-00-00-000Z-aaaaaaaa', lost(), 'one');
+  const { stdout, stderr } = await run('range', 'lost 1000000->1000001 epoch 1 seq 7..9');
+  assert.match(stdout, 'one: 1000000->1000001 epoch 1 seq 7\n');
+  assert.match(stderr, 'this is the first of seq 7 … 9; name one to see another');
+});
+
 test('JSON has the story and the list as the text has', async () => {
   const file = await write('json', '2026-01-01T00-00-00-000Z-aaaaaaaa', storedThenPulled(), 'one');
   const story = JSON.parse((await run('json', '0', '1', '7', '--json')).stdout) as Story;
