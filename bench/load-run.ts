@@ -129,6 +129,7 @@ export async function runLoadOnce(
     warmupMs,
     durationMs,
     isBlind,
+    traceEventsMax: context.messageTraces?.eventsMax ?? 0,
     ...(isLoad && {
       offlineShare: scenario.offlineShare,
       churn: scenario.churn,
@@ -250,6 +251,19 @@ export async function runLoadOnce(
     const memoryTrend = memory.trend();
     if (memoryTrend !== null) result.extra['memoryTrend'] = memoryTrend;
     if (chaos !== null) addChaos(result, await chaos.report(reports), ending.aborted);
+    if (context.messageTraces) {
+      result.extra['messageTrace'] = await context.messageTraces.save(pool, slices, {
+        scenario: scenario.name,
+        variant,
+        seed,
+        ...result.target,
+        epoch: slices[0]!.epoch,
+        loadStartUs: startUs,
+        isQuiet: quiescence.reached,
+        parts: parts.map(({ uidBase, users: count }) => ({ uidBase, users: count })),
+        configHash: result.configHash,
+      });
+    }
     progress.end(summaryLine(result, label, isBlind));
     return result;
   } finally {

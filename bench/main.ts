@@ -15,6 +15,8 @@ import { describeCommit, describeEnvironment, detectPinning, pinSelf } from './e
 import { fleet } from './fleet/main.ts';
 import { readyAnchor } from './history/anchor.ts';
 import { keepRun } from './history/keep.ts';
+import { explain } from './explain/main.ts';
+import { MessageTraces } from './explain/save.ts';
 import { history } from './history/main.ts';
 import { runHttpPull } from './http-pull-run.ts';
 import { interruptible } from './interrupt.ts';
@@ -53,7 +55,8 @@ async function runScenario(context: RunContext, scenario: Scenario): Promise<Sce
     case 'offline-cost':
       return runOfflineCost(context, scenario);
     case 'ceiling':
-      return runCeiling(context, scenario);
+      // A trace would be part of what is measured there.
+      return runCeiling({ ...context, messageTraces: null }, scenario);
     default:
       return runHttpPull(context, scenario);
   }
@@ -109,7 +112,11 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const upcoming = options.target === null ? options.scenarios.flatMap(serverOrders) : [];
   const servers = new ServerYard(pinning, upcoming);
   servers.prepareNext();
+  const commit = describeCommit(); // now: one made during the run is not what was measured
+  const startedAt = new Date();
+  const messageTraces = tracesOf(options, { startedAt: startedAt.toISOString(), sha: commit.sha });
   const context: RunContext = {
+    messageTraces,
     seed: options.seed,
     workers,
     servers,
@@ -118,8 +125,6 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     stopsOn: options.stopsOn,
     signal,
   };
-  const commit = describeCommit(); // now: one made during the run is not what was measured
-  const startedAt = new Date();
   const startMs = performance.now();
   const scenarios: ScenarioResult[] = [];
   /** Scenarios that do not fit on this machine. */
@@ -198,7 +203,7 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
   const result = conclude();
   const { verdict } = result;
   process.stdout.write(renderResult(result));
-  const isWritten = writeResult(result, options);
+  const isWritten = writeResult(result, options) && isTraceWritten(messageTraces);
   await live?.end(result, fileNameOf(result));
   writeStepSummary(result);
   let isKept = true;
@@ -244,7 +249,21 @@ async function openLive({ ui, scenarios }: BenchOptions): Promise<LiveRunServer 
 }
 
 function fileNameOf({ startedAt, commit }: Result): string {
-  return `${startedAt.replace(/[:.]/g, '-')}-${commit.sha.slice(0, 8)}.json`;
+  return `${resultStem({ startedAt, sha: commit.sha })}.json`;
+}
+
+/** The name of a result file, without its ending. */
+function resultStem({ startedAt, sha }: { startedAt: string; sha: string }): string {
+  return `${startedAt.replace(/[:.]/g, '-')}-${sha.slice(0, 8)}`;
+}
+
+function tracesOf(
+  { traceEventsMax, outDir }: BenchOptions,
+  run: { startedAt: string; sha: string },
+): MessageTraces | null {
+  if (traceEventsMax === 0) return null;
+  const stem = resultStem(run);
+  return new MessageTraces({ eventsMax: traceEventsMax, directory: outDir, stem, run });
 }
 
 /** Writes the result wherever it can; false, with the reasons on stderr, when a place refused it. */
@@ -272,6 +291,13 @@ function writeResult(result: Result, options: BenchOptions): boolean {
   return isWritten;
 }
 
+/** False, with the reasons on stderr, when a message trace could not be written. */
+function isTraceWritten(traces: MessageTraces | null): boolean {
+  const failures = traces?.failures ?? [];
+  for (const failure of failures) process.stderr.write(`bench: ${failure}\n`);
+  return failures.length === 0;
+}
+
 function writeStepSummary(result: Result): void {
   const file = process.env['GITHUB_STEP_SUMMARY'];
   if (file === undefined || file === '') return;
@@ -286,6 +312,7 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   bench,
   capacity,
   compare,
+  explain,
   history,
   oracle,
   plan,
@@ -294,12 +321,27 @@ const COMMANDS: Readonly<Record<string, (argv: readonly string[]) => Promise<Exi
   doctor,
 };
 
+/** All of stdout is out: more than a pipe holds is written later, and an exit would cut it off. */
+function printed(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write('', () => resolve());
+  });
+}
+
 /** Entry of the bin: `name` is one of the commands of this room. */
 export async function main(name: string, argv: readonly string[]): Promise<void> {
   const command = COMMANDS[name];
   if (command === undefined) throw new Error(`bench/ has no command ${name}`);
+  // Whoever reads only the first lines of a table closes the pipe; that is no failure.
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return;
+    process.stderr.write(`${name}: cannot write to stdout: ${message}\n`);
+    process.exit(ExitCode.Invalid);
+  });
   try {
-    process.exit(await command(argv));
+    const code = await command(argv);
+    await printed();
+    process.exit(code);
   } catch (error) {
     const { message, stack } = error as Error;
     const isEnvironment = isUnfit(error);

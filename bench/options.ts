@@ -27,6 +27,8 @@ export interface BenchOptions {
   workers: number | null;
   retries: number;
   target: RunContext['target'];
+  /** Events of its message trace that each worker keeps; 0 = none is kept. */
+  traceEventsMax: number;
   /** Whether the run gets a line in the history. */
   isKept: boolean;
   /** The frozen commit that a kept run is measured beside. */
@@ -56,6 +58,7 @@ interface BenchFlags {
   rate?: string;
   duration?: string;
   trace?: string;
+  traceMessages?: string | true;
   retries?: string;
   keep?: boolean;
   anchor?: string;
@@ -64,6 +67,9 @@ interface BenchFlags {
   progress: boolean;
 }
 
+/** Fewer events than this are not worth a file; more are gigabytes of memory. */
+const TRACE_EVENTS_MIN = 1000;
+const TRACE_EVENTS_MAX = 50_000_000;
 /** Real trace, where there is one; docs/RESULTS.md says how to get it. */
 const TRACE_PLACES = ['data/college-msg.txt.gz', '../shared/data/college-msg.txt.gz'];
 function benchCommand(): Command {
@@ -99,6 +105,11 @@ function benchCommand(): Command {
     .option('--rate <n>', 'messages per second of every open-loop scenario, e.g. 5k')
     .option('--duration <time>', 'length of the load of every scenario, e.g. 30s or 5m')
     .option('--trace <file>', 'message trace for the scenario trace')
+    .option(
+      '--trace-messages [n]',
+      'record what happens to each message, for `ackbench explain`: the last n events of each ' +
+        'generator (default 1m)',
+    )
     .option('--retries <n>', 'runs again that were invalid (default 1)')
     .option('--keep', 'add the figures to history.ndjson of --out, for `ackbench history`')
     .option('--anchor <ref>', 'with --keep: run the loads against the server of this commit too')
@@ -181,6 +192,12 @@ export function parseBench(
     min: 100,
     max: 7 * 86_400_000,
   });
+  const { traceMessages } = flags;
+  const traceEventsMax = number(traceMessages === true ? '1m' : traceMessages, 'trace-messages', {
+    parse: (text) => Math.round(parseCount(text)),
+    min: TRACE_EVENTS_MIN,
+    max: TRACE_EVENTS_MAX,
+  });
   const thresholds: Threshold[] = [];
   for (const text of flags.threshold ?? []) {
     const parsed = parseThreshold(text);
@@ -255,6 +272,7 @@ export function parseBench(
     mistakes.push('--servers: a --target is one server');
   }
   mistakes.push(...keepMistakes(flags, target !== null));
+  if (traceMessages !== undefined) mistakes.push(...traceMistakes(flags, scenarios));
   const outDir =
     setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
   if (outDir === '') mistakes.push('--out: names no directory');
@@ -285,6 +303,7 @@ export function parseBench(
     workers,
     retries: retries ?? 1,
     target,
+    traceEventsMax: traceEventsMax ?? 0,
     isKept: flags.keep === true,
     anchorRef: flags.anchor ?? null,
     ui: flags.ui === true ? { port: uiPort } : null,
@@ -302,6 +321,16 @@ function keepMistakes({ keep = false, anchor }: BenchFlags, isRemote: boolean): 
   if (anchor === undefined) return mistakes;
   if (!keep) mistakes.push('--anchor: only a run that is kept (--keep) needs one');
   if (!isRef(anchor)) mistakes.push(`--anchor ${anchor}: no such commit, branch or tag here`);
+  return mistakes;
+}
+
+function traceMistakes({ keep = false }: BenchFlags, scenarios: readonly Scenario[]): string[] {
+  const mistakes: string[] = [];
+  if (keep) mistakes.push('--trace-messages: costs time per packet, and --keep compares runs');
+  const isAny = scenarios.some(({ kind }) => kind === 'load' || kind === 'trace');
+  if (!isAny && scenarios.length > 0) {
+    mistakes.push('--trace-messages: only scenarios of kind load and trace have messages to trace');
+  }
   return mistakes;
 }
 

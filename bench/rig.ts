@@ -21,6 +21,7 @@ import {
   type SwarmReport,
   type SwarmStatus,
 } from '../loadgen/index.ts';
+import type { MessageTraces } from './explain/save.ts';
 import type { Progress } from './progress.ts';
 import type { LatencyReport, SeriesPoint } from './result.ts';
 import type { Scenario } from './scenario.ts';
@@ -42,6 +43,8 @@ export interface RunContext {
   readonly progress: Progress;
   /** Thresholds of the flags that stop a load when they are missed. */
   readonly stopsOn?: readonly Threshold[];
+  /** Where what happens to each message is written; absent = it is not recorded. */
+  readonly messageTraces?: MessageTraces | null;
   /** Aborted by Ctrl-C: load stops, what was measured is reported. */
   readonly signal: AbortSignal;
 }
@@ -154,6 +157,7 @@ export function swarmBase(options: {
     crashOnPage: null,
     friendUids: null,
     isBlind: false,
+    traceEventsMax: 0,
     events: [],
     connectRatePerSec: 10_000,
     reconnect: { firstMs: 50, maxMs: 1000 },

@@ -11,6 +11,7 @@ import type { CeilingReport } from './ceiling-run.ts';
 import { renderCeiling } from './ceiling-table.ts';
 import type { ChaosReport } from './chaos.ts';
 import { columns } from './columns.ts';
+import type { SavedTrace } from './explain/save.ts';
 import type { HttpFigures } from './http-pull-run.ts';
 import type { Drain } from './judge.ts';
 import type { Layout } from './layout.ts';
@@ -110,6 +111,8 @@ function renderScenario(scenario: ScenarioResult): string {
   for (const { variant, extra } of scenario.variants.length > 0 ? scenario.variants : [scenario]) {
     if (extra['chaos'] !== undefined)
       lines.push(renderChaos(extra['chaos'] as ChaosReport, variant));
+    const traced = extra['messageTrace'] as SavedTrace | null | undefined;
+    if (traced) lines.push(renderTraced(traced));
   }
   return lines.join('\n');
 }
@@ -253,6 +256,14 @@ function renderChaos(chaos: ChaosReport, variant: string | null): string {
   }
   lines.push(columns(rows, '             '));
   return lines.join('\n');
+}
+
+function renderTraced({ file, events, overwritten, wholeFromS }: SavedTrace): string {
+  const lost =
+    wholeFromS === null
+      ? ''
+      : `, and ${formatCount(overwritten)} older ones overwritten: whole from ${significant(wholeFromS)} s on`;
+  return `  traced     ${counted(events, 'event')} in ${file}${lost}`;
 }
 
 function renderFigures(scenario: ScenarioResult): string {

@@ -37,6 +37,7 @@ const COMMANDS = {
     does: 'finds the highest rate within an SLO, and what each operation costs',
     runtimeFlags: ONE_CORE,
   },
+  explain: { room: 'bench', does: 'tells what happened to one message of a traced run' },
   history: { room: 'bench', does: 'shows figures over commits, and where they changed' },
   oracle: {
     room: 'bench',

@@ -10,6 +10,7 @@ export {
   PACKET_FAULTS,
   type PacketFault,
 } from './link.ts';
+export { createTraceColumns, SessionEnd, type TraceColumns, TraceWhat } from './message-trace.ts';
 export type { EchoOrder, EchoReport } from './echo-worker.ts';
 export { endThreads, prepareThreads, runEcho, SwarmPool } from './pool.ts';
 export { type ProcessSample, sampleProcess, sampleTree } from './process-sampler.ts';
@@ -41,10 +42,13 @@ export {
   KIND_NAME,
   KINDS,
   Order,
+  Outcome,
   Packet,
   PACKET_BYTES,
   Policy,
   PullStrategy,
   type RetransmitTimers,
   ROW_HEADER_BYTES,
+  Status,
+  statusName,
 } from '../protocol/index.ts';

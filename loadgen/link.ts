@@ -45,6 +45,12 @@ export type FaultCounts = Record<PacketFault, Record<string, number>>;
 export const PACKET_FAULTS = ['drop', 'duplicate', 'delay', 'reorder', 'truncate'] as const;
 export type PacketFault = (typeof PACKET_FAULTS)[number];
 
+/** Whoever has a link of its own. */
+export interface LinkEnd {
+  /** Packets of each kind that came to the link, for faults by rule; null until the first. */
+  linkCounts: Uint32Array | null;
+}
+
 /** Faults as tables by kind; shared by all links of a worker. */
 export class FaultPlan {
   private readonly drop: Float64Array;
@@ -77,6 +83,13 @@ export class FaultPlan {
       this.rules.set(ruleKey(kindOf(packet), nth), { action: RULE_ACTION[action], hits: 0 });
     }
     this.hasRules = this.rules.size > 0;
+  }
+
+  /** What happens to the next packet of that kind on the link of `end`. */
+  decideOn(end: LinkEnd, kind: Kind): FaultAction {
+    if (!this.hasRules) return this.decide(kind, 0);
+    end.linkCounts ??= new Uint32Array(KIND_SLOTS);
+    return this.decide(kind, ++end.linkCounts[kind]!);
   }
 
   /** What happens to a packet; `nth` counts the packets of its kind on this link, from 1. */

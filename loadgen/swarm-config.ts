@@ -97,6 +97,8 @@ export interface SwarmConfig {
   readonly friendUids: readonly number[] | null;
   /** Books and histograms are left out, to measure what they cost: such a run proves nothing. */
   readonly isBlind: boolean;
+  /** Events of the message trace that a worker keeps; 0 = no trace. */
+  readonly traceEventsMax: number;
   readonly events: readonly ClientEvent[];
   readonly connectRatePerSec: number;
   readonly reconnect: { readonly firstMs: number; readonly maxMs: number };

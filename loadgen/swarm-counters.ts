@@ -35,6 +35,15 @@ export class SwarmCounters {
   closes: Record<string, number> = {};
 }
 
+/** The commonest reason why connections ended; empty when none did. */
+export function topCloseOf({ closes }: Pick<SwarmCounters, 'closes'>): string {
+  let top = '';
+  for (const [reason, count] of Object.entries(closes)) {
+    if (top === '' || count > (closes[top] as number)) top = reason;
+  }
+  return top;
+}
+
 /** What the clients of a swarm have sent and received so far. */
 export interface Traffic {
   /** On the monotonic clock. */

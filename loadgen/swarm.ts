@@ -21,6 +21,7 @@ import { type Endpoint, endpointsFor, parseEndpoint, PORTS_PER_ADDRESS } from '.
 import { type Books, bookOf, emptyBooks, type SentBook } from './ledger.ts';
 import { type FaultCounts, FaultPlan } from './link.ts';
 import { LoopMeter, type LoopHealth } from './loop-meter.ts';
+import { MessageTrace, type SessionEnd, TraceWhat } from './message-trace.ts';
 import { type Payload, PayloadReader } from './payload.ts';
 import { staysOffline } from './presence.ts';
 import { Random } from './random.ts';
@@ -80,6 +81,8 @@ export class Swarm {
   readonly random: Random;
   readonly clients: VirtualClient[] = [];
   readonly tally: Tally;
+  /** What happens to each message; null = nobody asked for it. */
+  readonly trace: MessageTrace | null;
   /** Last reading of the clock, µs. */
   nowUs = nowUs();
 
@@ -113,6 +116,7 @@ export class Swarm {
     this.crashOnPageActive = config.crashOnPage !== null;
     this.wheel = new TimingWheel(this.nowUs / 1000);
     this.tally = new Tally(config);
+    this.trace = config.traceEventsMax > 0 ? new MessageTrace(config.traceEventsMax) : null;
     this.workload = new Workload(this, config);
     this.pull = { ...config.pull, friends: [] };
     for (let index = config.from; index < config.to; index++) {
@@ -333,13 +337,20 @@ export class Swarm {
 
   // ---- what clients tell -------------------------------------------------------------------
 
-  onConnected(_client: VirtualClient, tookUs: number): void {
+  onConnected(client: VirtualClient, tookUs: number): void {
     this.onlineCount++;
+    this.traceClient(client, TraceWhat.Opened, 0);
     this.tally.latencies.connect.record(tookUs);
   }
 
-  onSessionLost(): void {
+  onSessionLost(client: VirtualClient, why: SessionEnd): void {
     this.onlineCount--;
+    this.traceClient(client, TraceWhat.Closed, why);
+  }
+
+  /** Something that happened to a client, for the trace. */
+  traceClient(client: VirtualClient, what: TraceWhat, status: number): void {
+    if (this.trace !== null) this.trace.onClient(this.touch(), client.uid, what, status);
   }
 
   onDisconnected(code: number, reason: string): void {
@@ -349,15 +360,6 @@ export class Swarm {
     if (closes[name] !== undefined || Object.keys(closes).length < 20) {
       closes[name] = (closes[name] ?? 0) + 1;
     }
-  }
-
-  /** The commonest reason why connections ended; empty when none did. */
-  topClose(): string {
-    let top = '';
-    for (const [reason, count] of Object.entries(this.counters.closes)) {
-      if (top === '' || count > (this.counters.closes[top] as number)) top = reason;
-    }
-    return top;
   }
 
   onAccepted(client: VirtualClient, effect: ClientEffect): void {
@@ -373,12 +375,14 @@ export class Swarm {
       book.settle(HOW_SETTLED[effect.outcome], effect.seq);
     }
     this.tally.onSettled(effect.outcome, payload, this.nowUs);
+    if (this.trace !== null) this.trace.onSettled(this.nowUs, client.uid, effect);
     this.workload.payloads.give(effect.tag);
     this.workload.onSettled(client);
   }
 
   /** A message reached the machines of `client`, as a push or in a page, new or repeated. */
   onArrival(client: VirtualClient, effect: ClientEffect): void {
+    if (this.trace !== null) this.trace.onArrival(this.nowUs, client.uid, effect);
     if (this.config.isBlind) return;
     const book = bookOf(client.received, effect.uid, effect.epoch, newReceivedBook);
     const { reader } = this;

@@ -30,7 +30,8 @@ import {
   SentBook,
 } from './ledger.ts';
 import { HeldPacket } from './held-packet.ts';
-import { FaultAction } from './link.ts';
+import { FaultAction, type LinkEnd } from './link.ts';
+import { SessionEnd, TraceWhat } from './message-trace.ts';
 import { ClientSocket, type SocketListener } from './socket.ts';
 import type { Swarm } from './swarm.ts';
 import { Timer } from './timing-wheel.ts';
@@ -40,7 +41,7 @@ const PROBE_REQUEST = 0xffffffff;
 /** Within which the server must have answered the upgrade. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-export class VirtualClient extends Timer implements SocketListener {
+export class VirtualClient extends Timer implements SocketListener, LinkEnd {
   readonly uid: number;
   readonly index: number;
   readonly machine: Client;
@@ -54,8 +55,7 @@ export class VirtualClient extends Timer implements SocketListener {
   private connectStartedUs = 0;
   private reconnects = 0;
   private reconnectAtMs = Infinity;
-  /** Packets per kind that passed the link, for faults by rule. */
-  private linkCounts: Uint32Array | null = null;
+  linkCounts: Uint32Array | null = null;
   /** True while what the machines send is thrown away: the process dies, or holds its tongue. */
   private isCrashing = false;
   private isMute = false;
@@ -123,7 +123,7 @@ export class VirtualClient extends Timer implements SocketListener {
     this.wanted = false;
     this.reconnectAtMs = Infinity;
     this.socket?.close(1000);
-    this.loseSession(false);
+    this.loseSession(SessionEnd.Logout);
   }
 
   /** The process dies and comes back after `awayMs`; its log survives. */
@@ -133,7 +133,7 @@ export class VirtualClient extends Timer implements SocketListener {
     const socket = this.socket;
     this.socket = null;
     socket?.destroy();
-    this.loseSession(true);
+    this.loseSession(SessionEnd.Crash);
     if (this.wanted) this.reconnectIn(awayMs);
   }
 
@@ -148,6 +148,7 @@ export class VirtualClient extends Timer implements SocketListener {
     if (this.socket === null) return;
     this.isHalfOpen = true;
     this.swarm.counters.halfOpens++;
+    this.swarm.traceClient(this, TraceWhat.Silent, 0);
     this.socket.isAlive = false;
   }
 
@@ -160,11 +161,14 @@ export class VirtualClient extends Timer implements SocketListener {
   pauseReading(): void {
     if (this.socket === null) return;
     this.swarm.counters.slowReads++;
+    this.swarm.traceClient(this, TraceWhat.Paused, 0);
     this.socket.pause();
   }
 
   resumeReading(): void {
-    this.socket?.resume();
+    if (this.socket === null) return;
+    this.swarm.traceClient(this, TraceWhat.Resumed, 0);
+    this.socket.resume();
   }
 
   /** Starts a pull unless one is under way. */
@@ -274,11 +278,11 @@ export class VirtualClient extends Timer implements SocketListener {
     }
     const kind = packet.kind;
     swarm.packets[kind]!++;
-    const action = this.faultOf(kind);
+    const action = this.fateOf(packet, true);
     if (action === FaultAction.Drop) return;
     if (action === FaultAction.Delay) {
       // Not bytes.slice: of a Buffer that is a view, and the next read overwrites it.
-      this.hold(new Uint8Array(bytes.subarray(offset, offset + length)), true, kind, nowMs);
+      this.hold(new Uint8Array(bytes.subarray(offset, offset + length)), true, nowMs);
       return;
     }
     this.handle(packet, nowMs);
@@ -296,7 +300,7 @@ export class VirtualClient extends Timer implements SocketListener {
     if (socket !== this.socket) return;
     this.socket = null;
     this.swarm.onDisconnected(code, reason);
-    this.loseSession(false);
+    this.loseSession(SessionEnd.Lost);
     if (!this.wanted) return;
     if (this.wasKicked) {
       this.wanted = false;
@@ -314,9 +318,11 @@ export class VirtualClient extends Timer implements SocketListener {
     isIncoming: boolean,
     nowMs: number,
   ): void {
-    if (socket !== this.socket || !socket.isOpen) return;
+    const isLost = socket !== this.socket || !socket.isOpen;
+    const { packet, trace } = this.swarm;
+    if (trace !== null) trace.onHeld(this.swarm.nowUs, this.uid, isIncoming, bytes, isLost);
+    if (isLost) return;
     if (isIncoming) {
-      const { packet } = this.swarm;
       decode(bytes, new DataView(bytes.buffer), 0, bytes.length, packet);
       this.handle(packet, nowMs);
     } else {
@@ -397,11 +403,11 @@ export class VirtualClient extends Timer implements SocketListener {
     const { swarm } = this;
     swarm.packets[kind]!++;
     if (this.socket === null) return;
-    switch (this.faultOf(kind)) {
+    switch (this.fateOf(packet, false)) {
       case FaultAction.Drop:
         return;
       case FaultAction.Delay:
-        this.hold(encodeAlone(packet), false, kind, nowMs);
+        this.hold(encodeAlone(packet), false, nowMs);
         return;
       case FaultAction.Duplicate:
         this.write(packet);
@@ -420,33 +426,26 @@ export class VirtualClient extends Timer implements SocketListener {
     encode(packet, hub.write, hub.writeView, at);
   }
 
-  private hold(
-    bytes: Uint8Array<ArrayBuffer>,
-    isIncoming: boolean,
-    kind: Kind,
-    nowMs: number,
-  ): void {
+  private hold(bytes: Uint8Array<ArrayBuffer>, isIncoming: boolean, nowMs: number): void {
     const { faults, wheel } = this.swarm;
     if (faults === null || this.socket === null) return;
-    wheel.arm(new HeldPacket(this, this.socket, bytes, isIncoming), nowMs + faults.holdMs(kind));
+    const holdMs = faults.holdMs(bytes[0] as Kind);
+    wheel.arm(new HeldPacket(this, this.socket, bytes, isIncoming), nowMs + holdMs);
   }
 
-  private faultOf(kind: Kind): FaultAction {
-    const { faults } = this.swarm;
-    if (faults === null) return FaultAction.Pass;
-    let nth = 0;
-    if (faults.hasRules) {
-      this.linkCounts ??= new Uint32Array(256);
-      nth = ++this.linkCounts[kind]!;
-    }
-    return faults.decide(kind, nth);
+  /** What the link does with a packet. */
+  private fateOf(packet: Packet, isIncoming: boolean): FaultAction {
+    const { faults, trace } = this.swarm;
+    const action = faults === null ? FaultAction.Pass : faults.decideOn(this, packet.kind);
+    if (trace !== null) trace.onPacket(this.swarm.nowUs, this.uid, isIncoming, packet, action);
+    return action;
   }
 
   private resetNow(): void {
     const socket = this.socket;
     this.socket = null;
     socket?.reset();
-    this.loseSession(false);
+    this.loseSession(SessionEnd.Reset);
     if (!this.wanted) return;
     this.reconnects = 0;
     this.connect();
@@ -476,13 +475,13 @@ export class VirtualClient extends Timer implements SocketListener {
     this.connect();
   }
 
-  private loseSession(isCrash: boolean): void {
-    if (isCrash) this.machine.onCrash();
+  private loseSession(why: SessionEnd): void {
+    if (why === SessionEnd.Crash) this.machine.onCrash();
     else this.machine.onDisconnect();
     if (this.isPulling) this.isPulling = false;
     if (!this.online) return;
     this.online = false;
-    this.swarm.onSessionLost();
+    this.swarm.onSessionLost(this, why);
   }
 
   private reconnectIn(ms: number): void {

@@ -5,9 +5,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { emptyDrain, type DrainMeasure, type DrainOrder, measureDrain } from './drain-measure.ts';
+import type { TraceChunk } from './message-trace.ts';
 import type { SwarmConfig } from './swarm-config.ts';
 import { Swarm, type SwarmReport } from './swarm.ts';
-import { type Traffic, trafficOf } from './swarm-counters.ts';
+import { topCloseOf, type Traffic, trafficOf } from './swarm-counters.ts';
 import type { SecondSample } from './tally.ts';
 import { sleep, until } from './wait.ts';
 
@@ -34,6 +35,8 @@ export interface Commands {
   /** What has gone over the sockets so far. */
   traffic: { ask: null; answer: Traffic };
   report: { ask: { stuck: number }; answer: SwarmReport };
+  /** A piece of the message trace; null when none is kept. */
+  trace: { ask: { from: number; count: number }; answer: TraceChunk | null };
   stop: { ask: null; answer: null };
 }
 export type CommandName = keyof Commands;
@@ -129,7 +132,7 @@ export default async function runSwarm(task: {
       inflight: swarm.inflight,
       silenceMs: swarm.silenceMs(),
       pulling: swarm.clients.filter((client) => client.machine.puller.busy).length,
-      topClose: swarm.topClose(),
+      topClose: topCloseOf(swarm.counters),
     }),
     pullAll: ({ timeoutMs }) => swarm.pullAll(timeoutMs),
     probeAll: ({ timeoutMs }) => swarm.probeAll(timeoutMs),
@@ -167,6 +170,7 @@ export default async function runSwarm(task: {
     },
     traffic: () => trafficOf(swarm),
     report: ({ stuck }) => swarm.report(stuck),
+    trace: ({ from, count }) => swarm.trace?.chunk(from, count) ?? null,
     stop: () => {
       if (seconds !== null) clearInterval(seconds);
       swarm.stop();

@@ -195,6 +195,8 @@ export class Workload {
       book.attempted++;
       assert(seq === book.attempted, 'the ledger and the sender count the same sequence');
     }
+    const { trace, nowUs } = this.swarm;
+    if (trace !== null) trace.onSubmitted(nowUs, client.uid, receiver, epoch, seq, intendedUs);
     payload.isInWindow = isDueInWindow;
     payload.book = book;
     this.swarm.tally.onSent(payload, sentAtUs);

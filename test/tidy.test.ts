@@ -27,6 +27,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   commander: [
     'bench/capacity/options.ts',
     'bench/compare/options.ts',
+    'bench/explain/options.ts',
     'bench/history/options.ts',
     'bench/options.ts',
     'bench/oracle/main.ts',

@@ -52,6 +52,7 @@ function afterGivingUp() {
     packets: new Float64Array(Math.max(...KINDS) + 1),
     counters: { undecodable: 0 },
     faults: null,
+    trace: null,
     nowUs: 0,
     touchOften: () => 0,
   };

@@ -166,6 +166,7 @@ function swarmOf({ swarm, payload }: LedgerModules, clients: readonly Ledgered[]
     meter: { health: () => null },
     packets: [],
     reader: new payload.PayloadReader(),
+    trace: null,
     tally: {
       latencies,
       onAccepted: nothing,
