@@ -236,6 +236,7 @@ export async function runLoadOnce(
       rssBytes,
       peakRssBytes: sumOfServers(parts, (server) => server.peakRssBytes),
     });
+    for (const server of servers) addDeath(result, server, signal.aborted);
     if (happened.length > 0) result.extra['serverEvents'] = happened;
     if (recovered !== null) result.extra['recovery'] = recovered;
     result.extra['traffic'] = {
@@ -318,6 +319,14 @@ async function prepareChaos(
     await stopParts(parts);
     throw error;
   }
+}
+
+/** A server that ended by itself failed, whatever else is known of the run. */
+function addDeath(result: ScenarioResult, server: ServerProcess, isInterrupted: boolean): void {
+  const reason = server.endedBy();
+  if (reason === null || isInterrupted) return;
+  result.reasons.unshift(`the server ended by itself in the middle of the run: ${reason}`);
+  result.verdict = 'fail';
 }
 
 /** A fault that was planned and never happened proves nothing: such a run is invalid. */

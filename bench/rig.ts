@@ -237,6 +237,7 @@ export async function connectEverybody(
   pool: SwarmPool,
   timeoutMs: number,
 ): Promise<{ asked: number; open: number }> {
+  const startMs = performance.now();
   await pool.ask('connect', null);
   const isComplete = ({ online, wanted, pulling }: SwarmStatus): boolean =>
     online === wanted && pulling === 0;
@@ -251,6 +252,10 @@ export async function connectEverybody(
   const first = early ?? (await statusOf(pool));
   if (isRefused(first)) throw new TargetError(`no client could connect: ${first.topClose}`);
   const status = (await waitFor(pool, isComplete, timeoutMs)) ?? (await statusOf(pool));
+  if (status.online === 0 && status.wanted > 0) {
+    const waitedS = Math.round((performance.now() - startMs) / 1000);
+    throw new TargetError(`no client could connect: no handshake was answered within ${waitedS} s`);
+  }
   return { asked: status.wanted, open: status.online };
 }
 

@@ -116,6 +116,13 @@ export class ServerProcess {
     return this.sample()?.rssBytes ?? 0;
   }
 
+  /** Why it is gone although nobody ended it; null while it runs. */
+  endedBy(): string | null {
+    const { child } = this;
+    if (child === null || (child.exitCode === null && child.signalCode === null)) return null;
+    return child.signalCode ?? `exit code ${child.exitCode}`;
+  }
+
   /** What its data directory takes on the disk, bytes. */
   dataBytes(): number {
     let bytes = 0;

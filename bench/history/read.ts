@@ -3,7 +3,7 @@
  * order in which they were measured. A line that is none, because a process was killed while it wrote
  * or because a newer version did, is skipped and counted, never guessed at.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { nameOfMachine } from '../environment.ts';
 import { HISTORY_SCHEMA, type HistoryLine, historyFile } from './record.ts';
 
@@ -16,7 +16,9 @@ interface HistoryRead {
 /** The history in a directory; null when there is none. */
 export function readHistory(directory: string): HistoryRead | null {
   const file = historyFile(directory);
-  return existsSync(file) ? parseHistory(readFileSync(file, 'utf8')) : null;
+  // A directory of that name is no history either.
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return isFile ? parseHistory(readFileSync(file, 'utf8')) : null;
 }
 
 /** Lines in the order of their start: files of several jobs may have been joined. */

@@ -12,7 +12,8 @@
  * message, as most tools do, against the very same server. Exit codes: 0, 1 = a figure is off,
  * 2 = wrong usage, 3 = the machine was too disturbed to tell, 130.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { Command } from 'commander';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
 import { describeEnvironment, detectPinning, pinSelf } from '../environment.ts';
@@ -81,6 +82,9 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
   const seed = Number(flags.seed ?? 1);
   if (!Number.isSafeInteger(seed) || seed < 0)
     mistakes.push(`--seed ${flags.seed}: a whole number`);
+  if (flags.json !== undefined && !existsSync(path.dirname(path.resolve(flags.json)))) {
+    mistakes.push(`--json ${flags.json}: its directory does not exist`);
+  }
   if (mistakes.length > 0) {
     for (const mistake of mistakes) process.stderr.write(`oracle: ${mistake}\n`);
     return ExitCode.Usage;
@@ -99,7 +103,7 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
       for (const run of ORACLES[name]) {
         for (let attempt = 0; attempt <= REPEATS_MAX && !signal.aborted; attempt++) {
           const finding = await run({ context, isQuick: flags.quick === true });
-          if (finding.invalid.length > 0 && attempt < REPEATS_MAX) {
+          if (finding.invalid.length > 0 && attempt < REPEATS_MAX && !signal.aborted) {
             progress.log(`${finding.name}: once more: ${finding.invalid.join('; ')}`);
             continue;
           }
@@ -111,7 +115,7 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
   } finally {
     await servers.close();
   }
-  process.stdout.write(renderFindings(findings));
+  process.stdout.write(renderFindings(findings, { isInterrupted: signal.aborted }));
   if (flags.json !== undefined) {
     writeFileSync(
       flags.json,

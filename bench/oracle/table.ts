@@ -3,7 +3,10 @@ import { columns } from '../columns.ts';
 import { formatUs } from '../units.ts';
 import type { Finding, Reading } from './oracles.ts';
 
-export function renderFindings(findings: readonly Finding[]): string {
+export function renderFindings(
+  findings: readonly Finding[],
+  { isInterrupted = false } = {},
+): string {
   const lines: string[] = [];
   const rows = [['oracle', 'quantile', 'known', 'reported', 'off', 'allowed', 'closed loop', '']];
   for (const { name, readings } of findings) {
@@ -19,10 +22,8 @@ export function renderFindings(findings: readonly Finding[]): string {
   const off = findings.filter(
     ({ ok, readings }) => !ok || readings.some((each) => !each.ok),
   ).length;
-  lines.push(
-    '',
-    `${off === 0 ? 'RIGHT' : 'OFF'}: ${findings.length - off} of ${findings.length} oracles`,
-  );
+  const word = isInterrupted ? 'INTERRUPTED' : off === 0 ? 'RIGHT' : 'OFF';
+  lines.push('', `${word}: ${findings.length - off} of ${findings.length} oracles`);
   return `${lines.join('\n')}\n`;
 }
 

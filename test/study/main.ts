@@ -27,11 +27,15 @@ const STUDIES: Readonly<Record<string, { run: Study; runs: number }>> = {
   power: { run: studyPower, runs: 12 },
 };
 
+const USAGE = `npm run study -- ${Object.keys(STUDIES).join('|')} [--runs N] [--planted PERCENT] [--seed N] [--json FILE]
+
+  gates  ${STUDIES['gates']?.runs} saturated and as many healthy runs: which are declared invalid? About 15 minutes
+  self   ${STUDIES['self']?.runs} comparisons of a server with itself: how many false alarms? About 30 minutes
+  power  ${STUDIES['power']?.runs} comparisons with a server that is slower by --planted: how many are seen? About 30 minutes`;
+
 function usage(mistakes: readonly string[]): never {
   for (const mistake of mistakes) process.stderr.write(`study: ${mistake}\n`);
-  process.stderr.write(
-    `study: npm run study -- ${Object.keys(STUDIES).join('|')} [--runs N] [--planted PERCENT] [--seed N] [--json FILE]\n`,
-  );
+  process.stderr.write(`${USAGE}\n`);
   process.exit(ExitCode.Usage);
 }
 
@@ -41,7 +45,11 @@ async function main(): Promise<ExitCode> {
   try {
     parsed = parse();
   } catch (error) {
-    return usage([(error as Error).message]);
+    return usage([((error as Error).message.split('\n')[0] as string).replace(/\.$/, '')]);
+  }
+  if (parsed.values.help === true) {
+    process.stdout.write(`${USAGE}\n`);
+    return ExitCode.Pass;
   }
   const { values, positionals } = parsed;
   const [name = ''] = positionals;
@@ -87,7 +95,13 @@ async function main(): Promise<ExitCode> {
 function parse() {
   const text = { type: 'string' } as const;
   return parseArgs({
-    options: { runs: text, planted: text, seed: text, json: text },
+    options: {
+      runs: text,
+      planted: text,
+      seed: text,
+      json: text,
+      help: { type: 'boolean', short: 'h' },
+    },
     allowPositionals: true,
   });
 }
