@@ -116,6 +116,16 @@ test('says the verdict first, in words that need no manual', () =>
     await page.goto(url);
     await isReady(page);
     assert.is(await page.locator('main h1').first().innerText(), 'FAIL 3 messages were lost.');
+    const many = pageOf(directory, [
+      resultOf([failed], { verdict: 'fail' }),
+      fullResult(),
+      fullResult(),
+    ]);
+    await page.goto(many);
+    await isReady(page);
+    const [all, ...others] = await page.locator('main h1').allInnerTexts();
+    assert.is(all, 'FAIL is the verdict of 1 of 3 runs.');
+    assert.equal(others, []);
     await page.close();
   }));
 

@@ -1,6 +1,6 @@
 /** The verdict, first of all: one word, one sentence, and the figures that a stranger asks for. */
 import type { ResultView, RunView, ScenarioView } from '../model.ts';
-import { type Child, h, tile } from './dom.ts';
+import { type Child, h, table, tile } from './dom.ts';
 import { messagesWere, MUST_BE_ZERO, signOf, timeText, toneOf } from './words.ts';
 import { counted, formatCount } from '../../units.ts';
 
@@ -30,9 +30,9 @@ export function heroCard(options: {
         ` ${sentence}`,
       ),
     ),
-    h('div', { class: 'lead' }, lead),
+    lead !== '' && h('div', { class: 'lead' }, lead),
     tiles !== undefined && h('div', { class: 'tiles' }, tiles),
-    h('p', { class: 'meta' }, meta),
+    h('div', { class: 'meta' }, meta),
   );
 }
 
@@ -70,6 +70,51 @@ export function resultHero(result: ResultView, isPartial: boolean): HTMLElement 
       ),
     ],
     meta: metaOf(result),
+  });
+}
+
+const ORDER = ['pass', 'invalid', 'unknown', 'fail'] as const;
+
+/** Many files: the worst verdict of all, and a line for each. */
+export function manyHero(results: readonly ResultView[]): HTMLElement {
+  const worst = Math.max(...results.map(({ verdict }) => ORDER.indexOf(verdict)));
+  const verdict = ORDER[worst] ?? 'unknown';
+  const count = results.filter((result) => result.verdict === verdict).length;
+  const number = (name: string) => ({ name, isNumber: true });
+  const bad = new Set(results.flatMap((result, i) => (result.verdict === 'fail' ? [i] : [])));
+  return heroCard({
+    verdict,
+    sentence:
+      verdict === 'pass'
+        ? `In all of ${results.length} runs every message arrived, and none was shown twice.`
+        : `is the verdict of ${count} of ${results.length} runs.`,
+    lead: '',
+    meta: table(
+      [
+        { name: 'verdict', isLabel: true },
+        { name: 'run', isLabel: true },
+        { name: 'says' },
+        ...['messages', 'lost', 'shown twice', 'p99 of confirm', 'scenarios passed'].map(number),
+        { name: 'file' },
+      ],
+      results.map((result) => {
+        const { scenarios } = result;
+        const total = (pick: (run: RunView) => number): string =>
+          formatCount(scenarios.reduce((sum, { whole }) => sum + pick(whole), 0));
+        return [
+          `${signOf(result.verdict)} ${result.verdict}`,
+          result.label,
+          sentenceOf(result),
+          total(({ ledger }) => ledger.attempted),
+          total(({ ledger }) => ledger.lost),
+          total(({ ledger }) => ledger.duplicated),
+          timeText(headlineLatency(scenarios)?.us ?? null),
+          `${passed(scenarios)} of ${scenarios.length}`,
+          result.file,
+        ];
+      }),
+      bad,
+    ),
   });
 }
 

@@ -5,7 +5,7 @@ import { capacitySection } from './capacity.ts';
 import { comparisonSection } from './comparison.ts';
 import { type Child, h, replace } from './dom.ts';
 import { environmentPanel } from './environment.ts';
-import { resultHero } from './hero.ts';
+import { manyHero, resultHero } from './hero.ts';
 import { showLive } from './live.ts';
 import { anchorOf, scenarioSection, sightingsOf } from './scenario.ts';
 import { themeButton } from './theme.ts';
@@ -33,13 +33,18 @@ function topBar({ results, isLive }: PageData): HTMLElement {
   );
 }
 
+/** More verdicts than this are a table. */
+const HEROES_MAX = 2;
+
 function reportOf(data: PageData): Child[] {
   const { results, comparisons, capacities } = data;
   const scenarios = sightingsOf(results);
   return [
     capacities.map((capacity) => capacitySection(capacity, calculatorPanel(capacity, data.plan))),
     comparisons.map(comparisonSection),
-    results.map((result) => resultHero(result, data.isLive)),
+    results.length > HEROES_MAX
+      ? manyHero(results)
+      : results.map((result) => resultHero(result, data.isLive)),
     scenarios.size > 1 && index(scenarios),
     [...scenarios].map(([name, sightings]) => scenarioSection(name, sightings)),
     results.length > 0 && environmentPanel(results),
