@@ -1,7 +1,8 @@
 /**
  * The message trace of one worker: what happened to each message at its clients, packet by packet.
  * Off unless it is asked for; where it is off, a packet pays for one comparison with null; where it is on,
- * an event costs about 70 ns here and allocates nothing.
+ * nothing is allocated, and a message costs some 5 us of the generator's 17 at saturation (an event
+ * takes 70 ns in a loop of its own).
  *
  *     place   0               next            capacity - 1        columns of typed arrays, 36 bytes
  *           [ newer … newest | oldest … older ]                   an event, all made at the start
