@@ -9,6 +9,7 @@ import {
 } from '../loadgen/index.ts';
 import type { CeilingReport } from './ceiling-run.ts';
 import { renderCeiling } from './ceiling-table.ts';
+import { cautionOf } from './caution.ts';
 import type { ChaosReport } from './chaos.ts';
 import { columns } from './columns.ts';
 import type { SavedTrace } from './explain/save.ts';
@@ -26,7 +27,6 @@ import {
   type Verdict,
 } from './result.ts';
 import { counted, formatBytes, formatCount, formatUs, significant } from './units.ts';
-import { BUSY_MEAN_MAX, OTHERS_MAX, STOLEN_MAX } from './gates.ts';
 
 /** So that a line stays below 120 columns. */
 const GATES_PER_LINE = 6;
@@ -115,28 +115,6 @@ function renderScenario(scenario: ScenarioResult): string {
     if (traced) lines.push(renderTraced(traced));
   }
   return lines.join('\n');
-}
-
-/** An open loop whose audit alone was judged may have been anything but fast: said, not judged. */
-function cautionOf({ config, load, generator, extra }: ScenarioResult): string | null {
-  const { judged } = config as { judged?: string };
-  if (judged !== 'audit' || load.mode !== 'open') return null;
-  const { stolen = 0, others = 0 } = (extra['processorTime'] ?? {}) as {
-    stolen?: number;
-    others?: number;
-  };
-  const signs = [
-    ...(generator.eluMean > BUSY_MEAN_MAX
-      ? [`the generator was ${percent(generator.eluMean)} busy`]
-      : []),
-    ...(others > OTHERS_MAX ? [`other processes took ${percent(others)} of the processor`] : []),
-    ...(stolen > STOLEN_MAX ? [`${percent(stolen)} of the processor was stolen`] : []),
-    ...(load.achievedPerSec < 0.9 * load.offeredPerSec
-      ? ['it did not keep up with its schedule']
-      : []),
-  ];
-  if (signs.length === 0) return null;
-  return `judged by its audit alone, and ${signs.join(', ')}: its latencies and rates say nothing`;
 }
 
 function renderLatency(scenario: ScenarioResult): string {

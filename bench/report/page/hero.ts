@@ -1,5 +1,6 @@
 /** The verdict, first of all: one word, one sentence, and the figures that a stranger asks for. */
 import type { ResultView, RunView, ScenarioView } from '../model.ts';
+import { cautionOf } from '../../caution.ts';
 import { type Child, h, table, tile } from './dom.ts';
 import { messagesWere, MUST_BE_ZERO, signOf, timeText, toneOf } from './words.ts';
 import { counted, formatCount } from '../../units.ts';
@@ -128,8 +129,8 @@ const passed = (scenarios: readonly ScenarioView[]): number =>
 function headlineLatency(scenarios: readonly ScenarioView[]): { name: string; us: number } | null {
   const known = scenarios.flatMap(({ name, whole }) => {
     const us = whole.latency.confirmUs?.p99 ?? null;
-    const isClosed = whole.load.mode === 'closed';
-    return us === null || isClosed ? [] : [{ name, us, isJudged: judgedBy(whole) === 'latency' }];
+    const isNoUsers = whole.load.mode === 'closed' || cautionOf(whole) !== null;
+    return us === null || isNoUsers ? [] : [{ name, us, isJudged: judgedBy(whole) === 'latency' }];
   });
   return known.find(({ isJudged }) => isJudged) ?? known[0] ?? null;
 }

@@ -1,5 +1,6 @@
 /** A scenario of one or several result files: its verdict, and every panel that has something to show. */
 import type { ResultView, RunView, ScenarioView } from '../model.ts';
+import { cautionOf } from '../../caution.ts';
 import { type Child, choice, h, replace, table, tile } from './dom.ts';
 import { extraPanels } from './extra-panels.ts';
 import { ledgerPanel, packetsPanel, wirePanel } from './ledger-panel.ts';
@@ -70,6 +71,7 @@ export function scenarioSection(name: string, sightings: readonly Sighting[]): H
       h('span', { class: 'quiet' }, description),
     ),
     sightings.map(({ label, scenario }) => reasons(scenario.whole, isOne ? '' : `${label}: `)),
+    sightings.map(({ label, scenario }) => caution(scenario.whole, isOne ? '' : `${label}: `)),
     differentLoads(sightings),
     variantNames.length > 0 && [
       h('h4', {}, 'Variants'),
@@ -180,6 +182,11 @@ function reasons({ reasons: all, examples, verdict }: RunView, who: string): Chi
         examples.map((example) => h('li', {}, example)),
       ),
   ];
+}
+
+function caution(run: RunView, who: string): Child {
+  const text = cautionOf(run);
+  return text === null ? null : h('ul', { class: 'reasons tone-warn' }, h('li', {}, who, text));
 }
 
 /** Runs of one name with other loads are shown together and say nothing about each other. */
