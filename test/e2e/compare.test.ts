@@ -119,12 +119,13 @@ test('Ctrl-C keeps the pairs done so far and says so', async () => {
   for (const { verdict } of metrics) assert.not(['worse', 'better'].includes(verdict));
 });
 
-test('a server that does not start is named with its side, exit code 3', async () => {
-  const { code, stderr } = await runCli(
-    ['compare', '--a', commandOf(0), '--b', 'echo no such thing >&2; exit 7', ...short],
-    env,
-  );
-  assert.is(code, 3, stderr);
+test('a server B that does not start is worse than any A, one A that does not compares nothing', async () => {
+  const broken = 'echo no such thing >&2; exit 7';
+  const sides = ['--a', commandOf(0), '--b', broken];
+  const { code, stderr } = await runCli(['compare', ...sides, ...short], env);
+  assert.is(code, 1, stderr);
+  const other = await runCli(['compare', '--a', broken, '--b', commandOf(0), ...short], env);
+  assert.is(other.code, 3, other.stderr);
   assert.match(
     stderr,
     /B \(echo no such thing.*\): the server ended with exit code 7: no such thing/,
