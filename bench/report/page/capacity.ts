@@ -263,7 +263,7 @@ function probeMark(probe: Probe, value: number, { x, y }: Frame): SVGElement {
 }
 
 function ofGenerator({ ok, reasons }: Probe): boolean {
-  return !ok && reasons.length > 0 && reasons.every((reason) => reason.startsWith('generator:'));
+  return !ok && reasons.some((reason) => reason.startsWith('generator:'));
 }
 
 function probeKey(): HTMLElement {
