@@ -5,6 +5,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { sayMistakes } from './command-line.ts';
 import { ExitCode, prepareThreads } from '../loadgen/index.ts';
 import { runCeiling } from './ceiling-run.ts';
 import { capacity } from './capacity/main.ts';
@@ -92,11 +93,7 @@ function applyThresholds(
 async function bench(argv: readonly string[]): Promise<ExitCode> {
   const options = parseBench(argv);
   if (options === 'done') return ExitCode.Pass;
-  if ('mistakes' in options) {
-    for (const mistake of options.mistakes) process.stderr.write(`bench: ${mistake}\n`);
-    process.stderr.write('Run with --help to see all flags.\n');
-    return ExitCode.Usage;
-  }
+  if ('mistakes' in options) return sayMistakes('bench', options.mistakes);
   const pinning = options.target === null ? detectPinning() : null;
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);

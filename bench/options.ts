@@ -1,12 +1,20 @@
 /** The flags of `ackbench bench`, the scenarios they choose, and every mistake in them. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
+import {
+  fileOf,
+  numberOf,
+  type NumberRule,
+  outDirOf,
+  parseFlags,
+  setting,
+} from './command-line.ts';
 import { isLoopback, parseEndpoint } from '../loadgen/index.ts';
 import { isRef } from './compare/side.ts';
 import { describeCommit } from './environment.ts';
 import { FORMAT_NAMES, type Output, parseOutputs } from './output/formats.ts';
-import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
+import { ROOT_DIR } from './package-root.ts';
 import type { RunContext } from './rig.ts';
 import { parseScenario, readScenarioFile, type Scenario } from './scenario.ts';
 import { builtInSuite, extraScenarios } from './suite.ts';
@@ -124,32 +132,10 @@ export function parseBench(
 ): BenchOptions | { mistakes: string[] } | 'done' {
   const command = benchCommand();
   const mistakes: string[] = [];
-  command.allowUnknownOption().allowExcessArguments().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
-  for (const word of command.args) {
-    mistakes.push(word.startsWith('-') ? `unknown flag ${word}` : `unexpected word ${word}`);
-  }
+  if (!parseFlags(command, argv, mistakes)) return 'done';
   const flags = command.opts<BenchFlags>();
-  const setting = (flag: string | undefined, variable: string): string | undefined =>
-    flag ?? process.env[`ACKBENCH_${variable}`];
-  const number = (
-    text: string | undefined,
-    name: string,
-    options: { parse: (text: string) => number; min: number; max: number },
-  ): number | null => {
-    if (text === undefined) return null;
-    const value = options.parse(text);
-    if (Number.isFinite(value) && value >= options.min && value <= options.max) return value;
-    mistakes.push(`--${name} ${text}: must be between ${options.min} and ${options.max}`);
-    return null;
-  };
+  const number = (text: string | undefined, flag: string, rule: NumberRule): number | null =>
+    numberOf(text, flag, { ...rule, mistakes });
   const wholeNumber = (text: string): number => (/^\d+$/.test(text) ? Number(text) : NaN);
   const seed = number(setting(flags.seed, 'SEED'), 'seed', {
     parse: wholeNumber,
@@ -273,20 +259,8 @@ export function parseBench(
   }
   mistakes.push(...keepMistakes(flags, target !== null));
   if (traceMessages !== undefined) mistakes.push(...traceMistakes(flags, scenarios));
-  const outDir =
-    setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
-  if (outDir === '') mistakes.push('--out: names no directory');
-  else if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
-    mistakes.push(`--out ${outDir}: is not a directory`);
-  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
-    mistakes.push(`--out ${outDir}: its parent directory does not exist`);
-  }
-  const jsonFile = flags.json ?? null;
-  if (jsonFile !== null && !existsSync(path.dirname(path.resolve(jsonFile)))) {
-    mistakes.push(`--json ${jsonFile}: its directory does not exist`);
-  } else if (jsonFile !== null && existsSync(jsonFile) && statSync(jsonFile).isDirectory()) {
-    mistakes.push(`--json ${jsonFile}: is a directory`);
-  }
+  const outDir = outDirOf(flags.out, mistakes);
+  const jsonFile = fileOf(flags.json, 'json', mistakes);
   const wanted = flags.output ?? process.env['ACKBENCH_OUTPUT']?.split(',') ?? [];
   const taken = jsonFile === null ? [] : [jsonFile];
   const { outputs, mistakes: ofOutputs } = parseOutputs(wanted, taken);

@@ -79,7 +79,7 @@ export class ThresholdWatch {
     const figures = {
       name: this.scenario,
       load: { achievedPerSec: this.settled / elapsedS },
-      latency: { confirmUs: confirm.summary() },
+      latency: { confirmUs: confirm.figures() },
     };
     for (const { threshold, delayS } of this.watched) {
       if (elapsedS < delayS) continue;

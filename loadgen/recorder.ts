@@ -165,6 +165,11 @@ export class Recorder {
 
   /** Quantiles without enough samples are null. */
   summary(): LatencySummary {
+    return { ...this.figures(), hdr: encodeIntoCompressedBase64(this.toHdr()) };
+  }
+
+  /** A summary without the histogram itself, whose packing takes milliseconds. */
+  figures(): Omit<LatencySummary, 'hdr'> {
     const at = (q: number): number | null =>
       isQuantileKnown(q, this.total) ? this.quantile(q) : null;
     return {
@@ -177,7 +182,6 @@ export class Recorder {
       p999: at(0.999),
       p9999: at(0.9999),
       max: this.maxUs,
-      hdr: encodeIntoCompressedBase64(this.toHdr()),
     };
   }
 

@@ -1,7 +1,8 @@
 /**
  * When messages are sent and by whom: the open-loop schedule. Instants are fixed before the server
- * has any say, and are never re-based after lateness, so a stall of the server shows in the latency
- * of every message that was due meanwhile (no coordinated omission).
+ * has any say, changes of the rate (`steps`) among them. They are not re-based after lateness: a message
+ * that was due while the server stalled keeps its instant, so the stall shows in its latency, instead of
+ * in fewer messages (coordinated omission).
  *
  * Poisson is the default: constant pacing hides queueing (design of the reference: D/M/1 against
  * M/M/1). The worker's rate is its share of the total; the superposition of independent Poisson

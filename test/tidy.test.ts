@@ -26,6 +26,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['bench/progress.ts'],
   commander: [
     'bench/capacity/options.ts',
+    'bench/command-line.ts',
     'bench/compare/options.ts',
     'bench/explain/options.ts',
     'bench/history/options.ts',

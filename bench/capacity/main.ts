@@ -5,6 +5,7 @@
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
 import {
   describeCommit,
@@ -31,6 +32,7 @@ import { type CapacityOptions, parseCapacity } from './options.ts';
 import { capacityRun, type Point, scenarioOf, type Timing } from './point.ts';
 import { judgeProbe, judgeRecovery, recoveryScenario, searchPoint } from './probe.ts';
 import { searchLambdaStar } from './search.ts';
+import { exitOf } from './verdict.ts';
 import { renderCapacity } from './table.ts';
 import { validateModel } from './validate.ts';
 
@@ -45,11 +47,7 @@ export async function capacity(argv: readonly string[]): Promise<ExitCode> {
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   const options = parseCapacity(argv, Math.max(1, environment.cores - 1));
   if (options === 'done') return ExitCode.Pass;
-  if ('mistakes' in options) {
-    for (const mistake of options.mistakes) process.stderr.write(`capacity: ${mistake}\n`);
-    process.stderr.write('Run with --help to see all flags.\n');
-    return ExitCode.Usage;
-  }
+  if ('mistakes' in options) return sayMistakes('capacity', options.mistakes);
   const { settings, target } = options;
   pinSelf(target === null ? pinning : null);
   const signal = interruptible('capacity', 'keeping what was measured');
@@ -87,15 +85,7 @@ export async function capacity(argv: readonly string[]): Promise<ExitCode> {
     }
     return ExitCode.Interrupted;
   }
-  if (file.losses.length > 0) return ExitCode.Failed;
-  const needsModel = !settings.isSearchOnly && target === null;
-  const isMeasured =
-    calibration.isKept &&
-    (!needsModel || file.model !== null) &&
-    file.search.binds !== 'machine' &&
-    file.search.lambdaStarPerSec !== null &&
-    (file.validation?.refusal ?? null) === null;
-  return isMeasured ? ExitCode.Pass : ExitCode.Invalid;
+  return calibration.isKept ? exitOf(file) : ExitCode.Invalid;
 }
 
 function freshFile(

@@ -5,7 +5,7 @@ import type { CapacityRun, NetworkLaw } from './file.ts';
 /** IPv4 and TCP with timestamps; a small packet is a segment of its own. */
 const SEGMENT_BYTES = 52;
 const MASK_BYTES = 4;
-/** Content of a page that the clients never saw a row of: half of the default page. */
+/** Where no run pulled a row: half of the default page. */
 const ROWS_PER_PAGE_ASSUMED = 50;
 
 const PACKET: Readonly<Record<string, number>> = Object.fromEntries(
@@ -52,7 +52,10 @@ export function networkLaw(runs: readonly CapacityRun[], payloadBytes: number): 
   };
 }
 
-/** Rows of a page that has any: every login asks once more than it gets rows for. */
+/**
+ * Mean rows of a page that has any. A pull:R acknowledges the page before it, so a login that gets k pages
+ * sends k + 1 of them: what is left without one per login is the number of pages.
+ */
 function rowsPerPage(runs: readonly CapacityRun[]): number {
   let rows = 0;
   let pages = 0;

@@ -1,7 +1,13 @@
 /** The flags of `ackbench capacity`, and every mistake in them. */
-import { existsSync, statSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
+import {
+  fileOf,
+  numberOf,
+  type NumberRule,
+  outDirOf,
+  parseFlags,
+  setting,
+} from '../command-line.ts';
 import { parseTarget } from '../options.ts';
 import {
   describeCommit,
@@ -9,7 +15,7 @@ import {
   detectPinning,
   nameOfMachine,
 } from '../environment.ts';
-import { IS_CHECKOUT, ROOT_DIR, TOOL } from '../package-root.ts';
+import { TOOL } from '../package-root.ts';
 import type { RunContext } from '../rig.ts';
 import { parseCount, parseDurationMs } from '../units.ts';
 import { type CapacityFile, type CapacitySettings, readCapacityFile } from './file.ts';
@@ -98,32 +104,13 @@ export function parseCapacity(
 ): CapacityOptions | { mistakes: string[] } | 'done' {
   const command = capacityCommand();
   const mistakes: string[] = [];
-  command.allowUnknownOption().allowExcessArguments().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
-  for (const word of command.args) {
-    mistakes.push(word.startsWith('-') ? `unknown flag ${word}` : `unexpected word ${word}`);
-  }
+  if (!parseFlags(command, argv, mistakes)) return 'done';
   const flags = command.opts<CapacityFlags>();
-  const setting = (flag: string | undefined, variable: string): string | undefined =>
-    flag ?? process.env[`ACKBENCH_${variable}`];
   const number = (
     text: string | undefined,
-    name: string,
-    { parse, min, max, without }: NumberRule,
-  ): number => {
-    if (text === undefined) return without;
-    const value = parse(text);
-    if (Number.isFinite(value) && value >= min && value <= max) return value;
-    mistakes.push(`--${name} ${text}: must be between ${min} and ${max}`);
-    return without;
-  };
+    flag: string,
+    { without, ...rule }: NumberRule & { readonly without: number },
+  ): number => numberOf(text, flag, { ...rule, mistakes }) ?? without;
   const choice = (text: string | undefined, name: string, among: readonly string[]): string => {
     if (text === undefined || among.includes(text)) return text ?? (among[0] as string);
     mistakes.push(`--${name} ${text}: one of ${among.join(', ')}`);
@@ -181,19 +168,8 @@ export function parseCapacity(
     }
   }
   const resumed = resume(flags, target, mistakes);
-  const outDir =
-    setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
-  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
-    mistakes.push(`--out ${outDir}: is not a directory`);
-  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
-    mistakes.push(`--out ${outDir}: its parent directory does not exist`);
-  }
-  const jsonFile = flags.json ?? null;
-  if (jsonFile !== null && !existsSync(path.dirname(path.resolve(jsonFile)))) {
-    mistakes.push(`--json ${jsonFile}: its directory does not exist`);
-  } else if (jsonFile !== null && existsSync(jsonFile) && statSync(jsonFile).isDirectory()) {
-    mistakes.push(`--json ${jsonFile}: is a directory`);
-  }
+  const outDir = outDirOf(flags.out, mistakes);
+  const jsonFile = fileOf(flags.json, 'json', mistakes);
   if (mistakes.length > 0) return { mistakes };
   return {
     settings: resumed?.content.settings ?? settings,
@@ -203,13 +179,6 @@ export function parseCapacity(
     jsonFile,
     progress: flags.progress,
   };
-}
-
-interface NumberRule {
-  readonly parse: (text: string) => number;
-  readonly min: number;
-  readonly max: number;
-  readonly without: number;
 }
 
 /** With a unit: a plain number is seconds elsewhere, and nobody means an SLO of 100 s. */

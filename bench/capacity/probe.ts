@@ -96,7 +96,6 @@ export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome 
     confirmUsP99: latency.confirmUs.p99,
     cpuShare: cpuUsPerMessage === null ? null : (cpuUsPerMessage * load.achievedPerSec) / 1e6,
     isVoid: !isHeld && ledger.lost === 0 && isDisturbed,
-    lost: ledger.lost,
   };
 }
 

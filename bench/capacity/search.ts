@@ -15,7 +15,6 @@ import type { CapacitySearch, Probe } from './file.ts';
 export type ProbeOutcome = Omit<Probe, 'phase' | 'ratePerSec'> & {
   /** Nobody's fault: the machine was disturbed, so it says nothing about the rate. */
   readonly isVoid: boolean;
-  readonly lost: number;
 };
 
 export interface SearchOptions {
@@ -173,7 +172,7 @@ class Search {
       if (outcome === null) throw new Interrupted();
       if (outcome.isVoid) this.options.onVoid?.(attempt === VOID_MAX);
       if (outcome.isVoid && attempt < VOID_MAX) continue;
-      const { isVoid: _, lost: __, ...said } = outcome;
+      const { isVoid: _, ...said } = outcome;
       const probe: Probe = { phase, ratePerSec, ...said };
       this.options.onProbe(probe);
       return probe;

@@ -4,6 +4,7 @@
  */
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
 import { describeEnvironment, detectPinning, pinSelf } from '../environment.ts';
 import { interruptible } from '../interrupt.ts';
@@ -23,11 +24,7 @@ import { renderComparison, renderComparisonMarkdown } from './table.ts';
 export async function compare(argv: readonly string[]): Promise<ExitCode> {
   const options = parseCompare(argv);
   if (options === 'done') return ExitCode.Pass;
-  if ('mistakes' in options) {
-    for (const mistake of options.mistakes) process.stderr.write(`compare: ${mistake}\n`);
-    process.stderr.write('Run with --help to see all flags.\n');
-    return ExitCode.Usage;
-  }
+  if ('mistakes' in options) return sayMistakes('compare', options.mistakes);
   if (options.a.kind === 'file' && options.b.kind === 'file') {
     const { text, exitCode } = compareFiles(options.a.file, options.b.file);
     (exitCode === ExitCode.Usage ? process.stderr : process.stdout).write(text);

@@ -1,8 +1,14 @@
 /** The flags of `ackbench compare`, and every mistake in them. */
-import { existsSync, statSync } from 'node:fs';
-import path from 'node:path';
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
-import { IS_CHECKOUT, ROOT_DIR } from '../package-root.ts';
+import {
+  fileOf,
+  numberOf,
+  type NumberRule,
+  outDirOf,
+  parseWords,
+  setting,
+} from '../command-line.ts';
 import { type LoadScenario, parseScenario, readScenarioFile } from '../scenario.ts';
 import { PAIRS_MAX } from '../statistics/sign-flip.ts';
 import { parseCount, parseDurationMs } from '../units.ts';
@@ -109,32 +115,12 @@ export function parseCompare(
 ): CompareOptions | { mistakes: string[] } | 'done' {
   const command = compareCommand();
   const mistakes: string[] = [];
-  command.allowUnknownOption().allowExcessArguments().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
+  const words = parseWords(command, argv, mistakes);
+  if (words === 'done') return 'done';
   const flags = command.opts<CompareFlags>();
-  const words = command.args.filter((word) => !word.startsWith('-'));
-  for (const word of command.args) if (word.startsWith('-')) mistakes.push(`unknown flag ${word}`);
   for (const word of words.slice(2)) mistakes.push(`unexpected word ${word}`);
-  const setting = (flag: string | undefined, variable: string): string | undefined =>
-    flag ?? process.env[`ACKBENCH_${variable}`];
-  const number = (
-    text: string | undefined,
-    name: string,
-    { parse, min, max }: { parse: (text: string) => number; min: number; max: number },
-  ): number | null => {
-    if (text === undefined) return null;
-    const value = parse(text);
-    if (Number.isFinite(value) && value >= min && value <= max) return value;
-    mistakes.push(`--${name} ${text}: must be between ${min} and ${max}`);
-    return null;
-  };
+  const number = (text: string | undefined, flag: string, rule: NumberRule): number | null =>
+    numberOf(text, flag, { ...rule, mistakes });
   const whole = (text: string): number => (/^\d+$/.test(text) ? Number(text) : NaN);
   const stage1Pairs = number(flags.pairs, 'pairs', {
     parse: whole,
@@ -193,20 +179,9 @@ export function parseCompare(
   }
   const isFile = [a, b].filter((word) => word?.kind === 'file').length;
   if (isFile === 1) mistakes.push('a result file is compared with a result file: name two');
-  const outDir =
-    setting(flags.out, 'OUT') ?? path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
-  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
-    mistakes.push(`--out ${outDir}: is not a directory`);
-  }
-  for (const [flag, file] of [
-    ['json', flags.json],
-    ['markdown', flags.markdown],
-  ]) {
-    if (file === undefined) continue;
-    if (!existsSync(path.dirname(path.resolve(file)))) {
-      mistakes.push(`--${flag} ${file}: its directory does not exist`);
-    }
-  }
+  const outDir = outDirOf(flags.out, mistakes);
+  const jsonFile = fileOf(flags.json, 'json', mistakes);
+  const markdownFile = fileOf(flags.markdown, 'markdown', mistakes);
   if (mistakes.length > 0 || a === null || b === null) return { mistakes };
   return {
     a,
@@ -216,8 +191,8 @@ export function parseCompare(
     stage2Pairs: stage2Pairs ?? 12,
     seed: seed ?? Date.now() % 0x7fffffff,
     workers,
-    jsonFile: flags.json ?? null,
-    markdownFile: flags.markdown ?? null,
+    jsonFile,
+    markdownFile,
     outDir,
     progress: flags.progress,
   };

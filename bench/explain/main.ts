@@ -1,5 +1,6 @@
 /** `ackbench explain`. The story, the list or JSON on stdout; what is wrong on stderr. */
 import { writeFileSync } from 'node:fs';
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { counted } from '../units.ts';
 import { drawStory } from './drawing.ts';
@@ -18,11 +19,7 @@ import { rangeText, uidOf } from './users.ts';
 export async function explain(argv: readonly string[]): Promise<ExitCode> {
   const options = parseExplainFlags(argv);
   if (options === 'done') return ExitCode.Pass;
-  if ('mistakes' in options) {
-    for (const mistake of options.mistakes) say(mistake);
-    process.stderr.write('Run with --help to see all flags.\n');
-    return ExitCode.Usage;
-  }
+  if ('mistakes' in options) return sayMistakes('explain', options.mistakes);
   try {
     await run(options);
     return ExitCode.Pass;

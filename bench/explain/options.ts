@@ -1,8 +1,7 @@
 /** The flags of `ackbench explain`, and every mistake in them. */
 import { existsSync, statSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
-import { IS_CHECKOUT, ROOT_DIR } from '../package-root.ts';
+import { fileOf, outDirOf, parseWords } from '../command-line.ts';
 import { parseMessageName, type WantedMessage } from './message-name.ts';
 
 export interface ExplainOptions {
@@ -60,18 +59,8 @@ export function parseExplainFlags(
 ): ExplainOptions | { mistakes: string[] } | 'done' {
   const command = explainCommand();
   const mistakes: string[] = [];
-  command.allowUnknownOption().allowExcessArguments().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
-  const isFlag = (word: string): boolean => word.startsWith('-');
-  for (const word of command.args.filter(isFlag)) mistakes.push(`unknown flag ${word}`);
-  const words = command.args.filter((word) => !isFlag(word));
+  const words = parseWords(command, argv, mistakes);
+  if (words === 'done') return 'done';
   const flags = command.opts<ExplainFlags>();
   const isList = flags.list !== undefined;
   const whole = (text: string, name: string, max: number): number => {
@@ -99,14 +88,8 @@ export function parseExplainFlags(
     message = { ...message, epoch };
   }
   if (flags.trace !== undefined) mistakes.push(...fileMistakes('trace', flags.trace));
-  const outDir =
-    flags.out ??
-    process.env['ACKBENCH_OUT'] ??
-    path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
-  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
-    mistakes.push(`--out ${outDir}: is not a directory`);
-  }
-  if (flags.svg !== undefined) mistakes.push(...placeMistakes('svg', flags.svg));
+  const outDir = outDirOf(flags.out, mistakes);
+  const svgFile = fileOf(flags.svg, 'svg', mistakes);
   if (mistakes.length > 0) return { mistakes };
   return {
     message,
@@ -114,7 +97,7 @@ export function parseExplainFlags(
     scenario: flags.scenario ?? null,
     traceFile: flags.trace ?? null,
     outDir,
-    svgFile: flags.svg ?? null,
+    svgFile,
     isJson: flags.json === true,
   };
 }
@@ -123,14 +106,4 @@ export function parseExplainFlags(
 function fileMistakes(flag: string, file: string): string[] {
   if (!existsSync(file)) return [`--${flag} ${file}: no such file`];
   return statSync(file).isFile() ? [] : [`--${flag} ${file}: is not a file`];
-}
-
-/** What keeps a file from being written. */
-function placeMistakes(flag: string, file: string): string[] {
-  if (!existsSync(path.dirname(path.resolve(file)))) {
-    return [`--${flag} ${file}: its directory does not exist`];
-  }
-  return existsSync(file) && statSync(file).isDirectory()
-    ? [`--${flag} ${file}: is a directory`]
-    : [];
 }

@@ -1,9 +1,10 @@
 /** `ackbench fleet`. Tables on stdout; what is wrong, and where results were written, on stderr. */
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import type { Block } from '../plan/blocks.ts';
 import { renderText } from '../plan/blocks.ts';
 import { type FleetPlan, planFleet } from '../plan/formulas.ts';
-import { sayMistakes, writeFiles } from '../plan/main.ts';
+import { writeFiles } from '../plan/main.ts';
 import type { NamedCapacity } from '../plan/options.ts';
 import { describeSource, planSourceOf, type SourceReport } from '../plan/report.ts';
 import { inputsBlock } from '../plan/table.ts';

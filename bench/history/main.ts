@@ -1,4 +1,5 @@
 /** `ackbench history`. The table, or JSON, on stdout; what was skipped, and what is wrong, on stderr. */
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { describeEnvironment, nameOfMachine } from '../environment.ts';
 import { counted } from '../units.ts';
@@ -13,11 +14,7 @@ import { renderHistory } from './table.ts';
 export async function history(argv: readonly string[]): Promise<ExitCode> {
   const options = parseHistoryFlags(argv);
   if (options === 'done') return ExitCode.Pass;
-  if ('mistakes' in options) {
-    for (const mistake of options.mistakes) say(mistake);
-    process.stderr.write('Run with --help to see all flags.\n');
-    return ExitCode.Usage;
-  }
+  if ('mistakes' in options) return sayMistakes('history', options.mistakes);
   const report = prepare(options);
   if (typeof report === 'string') {
     say(report);

@@ -1,8 +1,6 @@
 /** The flags of `ackbench history`, and every mistake in them. */
-import { existsSync, statSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
-import { IS_CHECKOUT, ROOT_DIR } from '../package-root.ts';
+import { outDirOf, parseFlags } from '../command-line.ts';
 
 export interface HistoryOptions {
   /** Parts of names, or whole names with `*`; none = all metrics. */
@@ -43,18 +41,7 @@ export function parseHistoryFlags(
 ): HistoryOptions | { mistakes: string[] } | 'done' {
   const command = historyCommand();
   const mistakes: string[] = [];
-  command.allowUnknownOption().allowExcessArguments().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
-  for (const word of command.args) {
-    mistakes.push(word.startsWith('-') ? `unknown flag ${word}` : `unexpected word ${word}`);
-  }
+  if (!parseFlags(command, argv, mistakes)) return 'done';
   const flags = command.opts<HistoryFlags>();
   const last = flags.last === undefined ? null : Number(flags.last);
   if (last !== null && !(/^\d+$/.test(flags.last as string) && last >= 1 && last <= LAST_MAX)) {
@@ -64,13 +51,7 @@ export function parseHistoryFlags(
     if (pattern.trim() === '') mistakes.push('--metric: is empty: give a part of a name');
   }
   if (flags.machine?.trim() === '') mistakes.push('--machine: is empty: give a part of a name');
-  const outDir =
-    flags.out ??
-    process.env['ACKBENCH_OUT'] ??
-    path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
-  if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
-    mistakes.push(`--out ${outDir}: is not a directory`);
-  }
+  const outDir = outDirOf(flags.out, mistakes);
   if (mistakes.length > 0) return { mistakes };
   return {
     patterns: flags.metric ?? [],

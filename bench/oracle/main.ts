@@ -12,10 +12,10 @@
  * message, as most tools do, against the very same server. Exit codes: 0, 1 = a figure is off,
  * 2 = wrong usage, 3 = the machine was too disturbed to tell, 130.
  */
-import { existsSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
+import { fileOf, parseWords, sayMistakes } from '../command-line.ts';
 import { describeEnvironment, detectPinning, pinSelf } from '../environment.ts';
 import { interruptible } from '../interrupt.ts';
 import { createProgress } from '../progress.ts';
@@ -54,41 +54,27 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
     .option('--quick', 'short runs: fewer quantiles, more chance')
     .option('--seed <n>', 'seed (default 1)')
     .option('--json <file>', 'write the findings to this file')
-    .option('--no-progress', 'no progress on stderr')
-    .allowUnknownOption()
-    .exitOverride();
-  command.configureOutput({ writeErr: () => {} });
+    .option('--no-progress', 'no progress on stderr');
   const mistakes: string[] = [];
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return ExitCode.Pass;
-    mistakes.push(message.replace(/^error: /, ''));
-  }
+  const words = parseWords(command, argv, mistakes);
+  if (words === 'done') return ExitCode.Pass;
   const flags = command.opts<{
     quick?: boolean;
     seed?: string;
     json?: string;
     progress: boolean;
   }>();
-  const names = command.args.length === 0 ? Object.keys(ORACLES) : command.args;
+  const names = words.length === 0 ? Object.keys(ORACLES) : words;
   for (const name of names) {
-    if (name.startsWith('-')) mistakes.push(`unknown flag ${name}`);
-    else if (!Object.hasOwn(ORACLES, name)) {
+    if (!Object.hasOwn(ORACLES, name)) {
       mistakes.push(`${name}: no such oracle; there are ${Object.keys(ORACLES).join(', ')}`);
     }
   }
   const seed = Number(flags.seed ?? 1);
   if (!Number.isSafeInteger(seed) || seed < 0)
     mistakes.push(`--seed ${flags.seed}: a whole number`);
-  if (flags.json !== undefined && !existsSync(path.dirname(path.resolve(flags.json)))) {
-    mistakes.push(`--json ${flags.json}: its directory does not exist`);
-  }
-  if (mistakes.length > 0) {
-    for (const mistake of mistakes) process.stderr.write(`oracle: ${mistake}\n`);
-    return ExitCode.Usage;
-  }
+  const jsonFile = fileOf(flags.json, 'json', mistakes);
+  if (mistakes.length > 0) return sayMistakes('oracle', mistakes);
   const signal = interruptible('oracle', 'reporting what was found so far');
   const pinning = detectPinning();
   const environment = describeEnvironment(pinning);
@@ -116,9 +102,9 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
     await servers.close();
   }
   process.stdout.write(renderFindings(findings, { isInterrupted: signal.aborted }));
-  if (flags.json !== undefined) {
+  if (jsonFile !== null) {
     writeFileSync(
-      flags.json,
+      jsonFile,
       `${JSON.stringify({ kind: 'oracle', environment, findings }, null, 1)}\n`,
     );
   }

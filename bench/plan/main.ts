@@ -1,5 +1,6 @@
 /** `ackbench plan`. Tables on stdout; what is wrong, and where results were written, on stderr. */
 import { writeFileSync } from 'node:fs';
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { type Block, renderMarkdown, renderText } from './blocks.ts';
 import { parsePlan, type SharedOptions } from './options.ts';
@@ -26,12 +27,6 @@ export async function plan(argv: readonly string[]): Promise<ExitCode> {
   }
   if (!isWritten || outcomes.some(({ refusal }) => refusal !== null)) return ExitCode.Invalid;
   return outcomes.some(({ chosen }) => chosen === null) ? ExitCode.Failed : ExitCode.Pass;
-}
-
-export function sayMistakes(command: string, mistakes: readonly string[]): ExitCode {
-  for (const mistake of mistakes) process.stderr.write(`${command}: ${mistake}\n`);
-  process.stderr.write('Run with --help to see all flags.\n');
-  return ExitCode.Usage;
 }
 
 /** The files that were asked for; false, with the reasons on stderr, when a place refused one. */

@@ -1,7 +1,6 @@
 /** The flags of `ackbench plan`, those that `fleet` shares with it, and every mistake in them. */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
+import { fileOf, parseWords } from '../command-line.ts';
 import { type CapacityFile, readCapacityFile } from '../capacity/file.ts';
 import { FIELDS, type FieldKey } from './fields.ts';
 import { type ChosenInputs, chooseInputs } from './inputs.ts';
@@ -80,18 +79,9 @@ export function parseShared(
   argv: readonly string[],
   mistakes: string[],
 ): SharedOptions | 'done' | null {
-  command.allowUnknownOption().allowExcessArguments().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(filesFirst(argv), { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
+  const files = parseWords(command, filesFirst(argv), mistakes);
+  if (files === 'done') return 'done';
   const flags = command.opts<Flags>();
-  for (const word of command.args) if (word.startsWith('-')) mistakes.push(`unknown flag ${word}`);
-  const files = command.args.filter((word) => !word.startsWith('-'));
   if (files.length === 0) {
     mistakes.push('name a capacity file: ackbench capacity writes one');
   }
@@ -110,20 +100,15 @@ export function parseShared(
     { preset: flags.preset, file: flags.inputs, flags: texts, machines: flags.machine ?? [] },
     mistakes,
   );
-  for (const [flag, file] of [
-    ['json', flags.json],
-    ['markdown', flags.markdown],
-  ]) {
-    if (file === undefined || existsSync(path.dirname(path.resolve(file)))) continue;
-    mistakes.push(`--${flag} ${file}: its directory does not exist`);
-  }
+  const jsonFile = fileOf(flags.json, 'json', mistakes);
+  const markdownFile = fileOf(flags.markdown, 'markdown', mistakes);
   if (chosen === null || mistakes.length > 0) return null;
   return {
     ...chosen,
     capacities,
     showsAssumptions: flags.assumptions === true,
-    jsonFile: flags.json ?? null,
-    markdownFile: flags.markdown ?? null,
+    jsonFile,
+    markdownFile,
   };
 }
 

@@ -1,5 +1,6 @@
 /** `ackbench report`. One line about the page on stdout; what is wrong with the files on stderr. */
 import { writeFileSync } from 'node:fs';
+import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { formatBytes } from '../units.ts';
 import { parseReportFlags } from './options.ts';
@@ -10,11 +11,7 @@ import { readFiles } from './read-files.ts';
 export async function report(argv: readonly string[]): Promise<ExitCode> {
   const options = parseReportFlags(argv);
   if (options === 'done') return ExitCode.Pass;
-  if ('mistakes' in options) {
-    for (const mistake of options.mistakes) say(mistake);
-    process.stderr.write('Run with --help to see all flags.\n');
-    return ExitCode.Usage;
-  }
+  if ('mistakes' in options) return sayMistakes('report', options.mistakes);
   const page = readFiles(options.files);
   if ('mistakes' in page) {
     for (const mistake of page.mistakes) say(mistake);

@@ -1,7 +1,7 @@
 /** The flags of `ackbench report`, and every mistake in them. */
-import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
+import { fileOf, parseWords } from '../command-line.ts';
 
 export interface ReportOptions {
   readonly files: readonly string[];
@@ -30,18 +30,8 @@ export function parseReportFlags(
 ): ReportOptions | { mistakes: string[] } | 'done' {
   const command = reportCommand();
   const mistakes: string[] = [];
-  command.allowUnknownOption().exitOverride();
-  command.configureOutput({ writeErr: () => {} });
-  try {
-    command.parse(argv, { from: 'user' });
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string };
-    if (code === 'commander.helpDisplayed') return 'done';
-    mistakes.push(message.replace(/^error: /, ''));
-  }
-  const isFlag = (word: string): boolean => word.startsWith('-') && word !== '-';
-  mistakes.push(...command.args.filter(isFlag).map((word) => `unknown flag ${word}`));
-  const files = command.args.filter((word) => !isFlag(word));
+  const files = parseWords(command, argv, mistakes);
+  if (files === 'done') return 'done';
   if (files.length === 0 && mistakes.length === 0) {
     mistakes.push('no file: name the result files, for example results/*.json');
   }
@@ -49,13 +39,8 @@ export function parseReportFlags(
     mistakes.push(`${files.length} files: at most ${FILES_MAX} can be told apart on one page`);
   }
   const { out = OUT_DEFAULT } = command.opts<{ out?: string }>();
-  const parent = path.dirname(path.resolve(out));
-  if (out.trim() === '') mistakes.push('--out: is empty: give a file');
-  else if (existsSync(out) && statSync(out).isDirectory()) {
-    mistakes.push(`--out ${out}: is a directory`);
-  } else if (!existsSync(parent) || !statSync(parent).isDirectory()) {
-    mistakes.push(`--out ${out}: its directory does not exist`);
-  } else if (files.some((file) => path.resolve(file) === path.resolve(out))) {
+  fileOf(out, 'out', mistakes);
+  if (files.some((file) => path.resolve(file) === path.resolve(out))) {
     mistakes.push(`--out ${out}: is one of the files to read`);
   }
   return mistakes.length > 0 ? { mistakes } : { files, outFile: out };

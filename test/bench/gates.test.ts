@@ -215,4 +215,8 @@ test('a failed gate says in words what was wrong', () => {
   );
 });
 
+test('sockets that nobody asked for pass no gate', () => {
+  assert.equal(ids({ mode: 'trace', socketsAsked: 0, socketsOpen: 0 }), []);
+});
+
 test.run();

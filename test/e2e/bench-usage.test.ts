@@ -161,4 +161,37 @@ test('doctor says what it found and exits with 0 or 3', async () => {
   assert.is(/^unfit/m.test(stdout), code === 3);
 });
 
+test('what cannot stop a load is refused before it', async () => {
+  const rules = [{ threshold: 'ledger.lost==0', abortOnFail: true }];
+  refused(
+    await runCli(['bench', '--scenario', scenarioFile({ ...LOAD, thresholds: rules })]),
+    '"ledger.lost==0" cannot stop a load',
+  );
+  const flags = ['--abort-on-fail', '--threshold', 'accept.p99<1ms', '--threshold', 'load.sent>=1'];
+  refused(
+    await runCli(['bench', '--scenario', scenarioFile(LOAD), ...flags]),
+    '"accept.p99<1ms" cannot stop a load',
+    '"load.sent>=1" cannot stop a load',
+  );
+  refused(await runCli(['bench', '--abort-on-fail']), '--abort-on-fail: needs a --threshold');
+});
+
+test('flags that change nothing are refused', async () => {
+  const cost = scenarioFile({ kind: 'offline-cost', name: 'cost' });
+  refused(
+    await runCli(['bench', '--scenario', cost, '--clients', '50', '--rate', '5k']),
+    '--clients: changes nothing in cost',
+    '--rate: changes nothing in cost',
+  );
+});
+
+test('a variable that is empty is none', async () => {
+  const { code, stderr } = await runCli(['bench', '--list'], {
+    ACKBENCH_CLIENTS: '',
+    ACKBENCH_SEED: '',
+    ACKBENCH_TARGET: '',
+  });
+  assert.is(code, 0, stderr);
+});
+
 test.run();

@@ -78,7 +78,8 @@ diskTest('loses no confirmed message when the power goes at any moment', async (
 for (const mutant of ['no-sync', 'overlapping-sync'] as const) {
   diskTest(`finds the planted bug ${mutant}`, async () => {
     const breaches: string[] = [];
-    for (let seed = 1; seed <= 5 && breaches.length === 0; seed++) {
+    // Whether two syncs overlap in a life is up to the machine: one is enough, many may be needed.
+    for (let seed = 1; seed <= 20 && breaches.length === 0; seed++) {
       const options = { seed, lives: 1, libraryPath, directory: newDirectory(), mutant };
       breaches.push(...(await runRound(options)).breaches);
     }

@@ -12,13 +12,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LiveRunServer } from '../../bench/live/live-run.ts';
 import { FIELDS } from '../../bench/plan/fields.ts';
-import { planFleet, type PlanInputs, type PlanSource } from '../../bench/plan/formulas.ts';
+import { planFleet, type PlanInputs } from '../../bench/plan/formulas.ts';
 import { DEFAULT_MACHINES } from '../../bench/plan/inputs.ts';
 import { renderPage } from '../../bench/report/page-html.ts';
 import { readFiles } from '../../bench/report/read-files.ts';
 import type { PageData } from '../../bench/report/model.ts';
 import { BROWSER_FILE, openPage, startBrowser } from '../support/browser.ts';
-import { capacityFile, comparisonFile, fullResult, seriesOf } from '../support/report-files.ts';
+import { searchedCapacity, comparisonFile, fullResult, seriesOf } from '../support/report-files.ts';
 import { resultOf, scenarioResult } from '../support/result.ts';
 import { withTempDir } from '../support/temp-dir.ts';
 
@@ -78,7 +78,7 @@ const widthOf = (page: Page) =>
 test('draws every plot of every kind of file, light on a desk and dark on a phone, and asks for nothing', () =>
   withTempDir(async (directory) => {
     const other = { commit: { sha: 'ffffffff00', dirty: true, branch: 'main' } };
-    const files = [fullResult(), fullResult(other), comparisonFile(), capacityFile()];
+    const files = [fullResult(), fullResult(other), comparisonFile(), searchedCapacity()];
     const url = pageOf(directory, files);
     for (const look of [
       { width: 1440, scheme: 'light' },
@@ -146,7 +146,7 @@ test('lays runs over each other and names them, and warns where their loads diff
 
 test('sliders calculate what plan calculates, to the last digit', () =>
   withTempDir(async (directory) => {
-    const url = pageOf(directory, [capacityFile()]);
+    const url = pageOf(directory, [searchedCapacity()]);
     const { page, complaints } = await openPage(browser, { width: 1440, scheme: 'light' });
     await page.goto(url);
     await isReady(page);
@@ -165,10 +165,8 @@ test('sliders calculate what plan calculates, to the last digit', () =>
       const text = flags.get(flag);
       return [key, text === undefined ? fallback : parse(text)];
     });
-    const { model, search } = capacityFile() as {
-      model: PlanSource['model'];
-      search: PlanSource['search'];
-    };
+    const { model, search } = searchedCapacity();
+    assert.ok(model !== null);
     const inputs = { ...Object.fromEntries(values), machines: DEFAULT_MACHINES } as PlanInputs;
     assert.ok(inputs.dailyUsers > 10_000_000, `${inputs.dailyUsers} users`);
     const { fleets, chosen } = planFleet({ model, search, refusal: null }, inputs);

@@ -1,11 +1,12 @@
 /** Files of every kind that a report can be made of, with numbers that nobody measured. */
-import type { Parameters, Probe } from '../../bench/capacity/file.ts';
+import type { CapacityFile, Probe } from '../../bench/capacity/file.ts';
 import { metricsOf } from '../../bench/compare/metrics.ts';
 import type { Comparison } from '../../bench/compare/report.ts';
 import { judgeMetrics, type PairValue } from '../../bench/compare/verdict.ts';
 import type { Result, SeriesPoint } from '../../bench/result.ts';
 import { Recorder } from '../../loadgen/index.ts';
 import { ledgerOf } from './books.ts';
+import { capacityFile, capacityRun } from './capacity.ts';
 import { latencyReport, resultOf, scenarioResult } from './result.ts';
 
 /** Between -1 and 1, the same every time. */
@@ -191,90 +192,31 @@ export function comparisonFile(): Comparison {
   };
 }
 
-export const PARAMETERS: Parameters = {
-  demandUs: {
-    online: 50,
-    stored: 80,
-    pulled: 10,
-    connect: 400,
-    connectionSecond: 2,
-    payloadKiB: 4,
-    retransmit: 20,
-    wakeUp: 10,
-  },
-  memory: { baseBytes: 100e6, perConnectionBytes: 10_000, perStoredBytes: 200 },
-  latency: [
-    { quantile: 'p50', aUs: 300, bUs: 100 },
-    { quantile: 'p90', aUs: 800, bUs: 500 },
-    { quantile: 'p99', aUs: 2000, bUs: 4000 },
-  ],
-};
-
-function timesAll(parameters: Parameters, by: number): Parameters {
-  return JSON.parse(
-    JSON.stringify(parameters, (_, value: unknown) =>
-      typeof value === 'number' ? value * by : value,
-    ),
-  ) as Parameters;
-}
-
-/** A capacity result of round numbers: 12,000 messages/s within 100 ms. */
-export function capacityFile(): object {
-  const shareAt = (rate: number): number => Math.min(0.995, (rate * 70) / 1e6);
-  const p99At = (rate: number): number => {
-    const share = shareAt(rate);
-    return Math.round(2000 + (4000 * share) / (1 - share));
-  };
+/** The capacity of round numbers with its search: 12,000 messages/s within 100 ms. */
+export function searchedCapacity(): CapacityFile {
   const probe = (phase: Probe['phase'], ratePerSec: number): Probe => {
     const isHeld = ratePerSec <= 12_100;
+    const cpuShare = Math.min(0.995, (ratePerSec * 70) / 1e6);
+    const p99 = Math.round(2000 + (4000 * cpuShare) / (1 - cpuShare));
     return {
       phase,
       ratePerSec,
       ok: isHeld,
       reasons: isHeld ? [] : [`confirm p99 above the SLO at ${ratePerSec}/s`],
-      confirmUsP99: isHeld ? p99At(ratePerSec) : p99At(ratePerSec) + 400_000,
-      cpuShare: shareAt(ratePerSec),
+      confirmUsP99: isHeld ? p99 : p99 + 400_000,
+      cpuShare,
     };
   };
-  const run = (ratePerSec: number, i: number) => ({
-    mix: i % 3 === 2 ? 'offline' : 'online',
-    clients: 400,
-    ratePerSec,
-    payloadBytes: 128,
-    offlineShare: i % 3 === 2 ? 0.5 : 0,
-    heldOut: i % 3 === 1 ? 'point' : null,
-    verdict: 'pass',
-    reasons: [],
-    measured: {
-      windowS: 10,
-      achievedPerSec: ratePerSec,
-      rates: {},
-      cpuShare: shareAt(ratePerSec) * (1 + 0.03 * wave(i)),
-      rssBytes: 104e6,
-      bytesInPerSec: 228 * ratePerSec,
-      bytesOutPerSec: 248 * ratePerSec,
-      confirmUs: {
-        p50: p99At(ratePerSec) / 8,
-        p90: p99At(ratePerSec) / 3,
-        p99: p99At(ratePerSec) * (1 + 0.1 * wave(i)),
-      },
-      lost: 0,
-    },
+  const runs = [1000, 2000, 3000, 4500, 6000, 7500, 9000, 10_500, 12_000].map((rate, i) => {
+    const options = { cpuError: 1 + 0.03 * wave(i), offlineShare: i % 3 === 2 ? 0.5 : 0 };
+    return { ...capacityRun(rate, options), heldOut: i % 3 === 1 ? ('point' as const) : null };
   });
-  const { tool, startedAt, environment, commit, target } = resultOf([]);
+  const base = capacityFile();
   return {
-    schema: 1,
-    kind: 'capacity',
-    tool,
-    startedAt,
-    durationS: 900,
-    seed: 1,
-    interrupted: false,
-    commit,
-    environment,
-    target,
+    ...base,
+    runs,
     search: {
-      slo: { quantile: 'p99', confirmMs: 100 },
+      ...base.search,
       probes: [
         ...[1000, 1500, 2250, 3375, 5062, 7594, 11_391, 17_086].map((rate) => probe('ramp', rate)),
         ...[13_951, 12_606, 11_983, 12_291].map((rate) => probe('bisect', rate)),
@@ -284,20 +226,6 @@ export function capacityFile(): object {
       binds: 'server',
       why: 'At 12,291/s p99 of confirm was above 100 ms in two of three runs.',
       recovery: { recoveredS: 1, metastable: false },
-    },
-    runs: [1000, 2000, 3000, 4500, 6000, 7500, 9000, 10_500, 12_000].map(run),
-    model: {
-      fitted: PARAMETERS,
-      replicates: Array.from({ length: 41 }, (_, i) => timesAll(PARAMETERS, 0.9 + i / 200)),
-      network: {
-        inBytes: { online: 100, stored: 60, pulled: 1, connect: 400 },
-        outBytes: { online: 120, stored: 50, pulled: 40, connect: 300 },
-        contentIn: { online: 1, stored: 1, pulled: 0 },
-        contentOut: { online: 1, stored: 0, pulled: 1 },
-        segmentBytes: 52,
-      },
-      diskBytesPerStored: 72,
-      measured: { ratePerSec: 12_000, connections: 5000, payloadBytes: 1024, cpuShare: 0.9 },
     },
     validation: {
       layers: [

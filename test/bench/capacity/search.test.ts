@@ -11,7 +11,6 @@ const HELD: ProbeOutcome = {
   confirmUsP99: 1000,
   cpuShare: 0.5,
   isVoid: false,
-  lost: 0,
 };
 
 /** A server that holds up to `edge`; `noise` = standard deviation of its edge from run to run. */

@@ -7,7 +7,7 @@ import { readFiles } from '../../../bench/report/read-files.ts';
 import { parseReportFlags } from '../../../bench/report/options.ts';
 import type { PageData } from '../../../bench/report/model.ts';
 import { resultOf, scenarioResult } from '../../support/result.ts';
-import { capacityFile, comparisonFile, fullResult } from '../../support/report-files.ts';
+import { searchedCapacity, comparisonFile, fullResult } from '../../support/report-files.ts';
 import { withTempDir } from '../../support/temp-dir.ts';
 
 function write(directory: string, name: string, value: unknown): string {
@@ -33,7 +33,7 @@ test('tells results, comparisons and capacities apart', () =>
     const page = read([
       write(directory, 'result.json', fullResult()),
       write(directory, 'comparison.json', comparisonFile()),
-      write(directory, 'capacity.json', capacityFile()),
+      write(directory, 'capacity.json', searchedCapacity()),
     ]);
     assert.equal(
       page.results.map(({ file }) => file),

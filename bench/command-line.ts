@@ -1,0 +1,95 @@
+/**
+ * What every command of this room does with its words: parses them, collects every mistake instead of
+ * stopping at the first, and says them. Exit code 2 and no stack trace: they are the user's.
+ */
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { ExitCode } from '../loadgen/index.ts';
+import { IS_CHECKOUT, ROOT_DIR } from './package-root.ts';
+
+/** The words that are no flags; 'done' when the help was asked for and printed. */
+export function parseWords(
+  command: Command,
+  argv: readonly string[],
+  mistakes: string[],
+): string[] | 'done' {
+  command.allowUnknownOption().allowExcessArguments().exitOverride();
+  command.configureOutput({ writeErr: () => {} });
+  try {
+    command.parse(argv, { from: 'user' });
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    if (code === 'commander.helpDisplayed') return 'done';
+    mistakes.push(message.replace(/^error: /, ''));
+  }
+  const isFlag = (word: string): boolean => word.startsWith('-') && word !== '-';
+  for (const word of command.args) if (isFlag(word)) mistakes.push(`unknown flag ${word}`);
+  return command.args.filter((word) => !isFlag(word));
+}
+
+/** As `parseWords`, of a command that takes flags alone; false when the help was printed. */
+export function parseFlags(command: Command, argv: readonly string[], mistakes: string[]): boolean {
+  const words = parseWords(command, argv, mistakes);
+  if (words === 'done') return false;
+  for (const word of words) mistakes.push(`unexpected word ${word}`);
+  return true;
+}
+
+export interface NumberRule {
+  /** NaN for what is none. */
+  readonly parse: (text: string) => number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The value of a flag; null when it was not given, or is a mistake. */
+export function numberOf(
+  text: string | undefined,
+  flag: string,
+  { parse, min, max, mistakes }: NumberRule & { readonly mistakes: string[] },
+): number | null {
+  if (text === undefined) return null;
+  const value = parse(text);
+  if (Number.isFinite(value) && value >= min && value <= max) return value;
+  mistakes.push(`--${flag} ${text}: must be between ${min} and ${max}`);
+  return null;
+}
+
+/** A flag, else its variable; an empty one is none. */
+export function setting(flag: string | undefined, variable: string): string | undefined {
+  const value = process.env[`ACKBENCH_${variable}`];
+  return flag ?? (value === '' ? undefined : value);
+}
+
+/** The directory of result files: `--out`, `ACKBENCH_OUT`, or `results/`. */
+export function outDirOf(flag: string | undefined, mistakes: string[]): string {
+  const fallback = path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
+  const outDir = setting(flag, 'OUT') ?? fallback;
+  if (outDir === '') mistakes.push('--out: names no directory');
+  else if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
+    mistakes.push(`--out ${outDir}: is not a directory`);
+  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
+    mistakes.push(`--out ${outDir}: its parent directory does not exist`);
+  }
+  return outDir;
+}
+
+/** A file that a flag asks for, looked at before the measurement instead of after it. */
+export function fileOf(file: string | undefined, flag: string, mistakes: string[]): string | null {
+  if (file === undefined) return null;
+  const parent = path.dirname(path.resolve(file));
+  if (file.trim() === '') mistakes.push(`--${flag}: is empty: give a file`);
+  else if (!existsSync(parent) || !statSync(parent).isDirectory()) {
+    mistakes.push(`--${flag} ${file}: its directory does not exist`);
+  } else if (existsSync(file) && statSync(file).isDirectory()) {
+    mistakes.push(`--${flag} ${file}: is a directory`);
+  }
+  return file;
+}
+
+export function sayMistakes(command: string, mistakes: readonly string[]): ExitCode {
+  for (const mistake of mistakes) process.stderr.write(`${command}: ${mistake}\n`);
+  process.stderr.write('Run with --help to see all flags.\n');
+  return ExitCode.Usage;
+}
