@@ -171,6 +171,7 @@ export async function runLoadOnce(
     const connectMs = (1000 * users) / scenario.connectRatePerSec;
     const sockets = await connectEverybody(pool, CONNECT_TIMEOUT_MS + 2 * connectMs);
     const connected = await TrafficMark.take(pool);
+    await context.beforeLoad?.();
     const startUs = nowUs() + START_DELAY_US;
     await pool.ask('startLoad', { startUs });
     startMs = performance.now() + (startUs - nowUs()) / 1000;

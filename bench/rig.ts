@@ -45,6 +45,8 @@ export interface RunContext {
   readonly stopsOn?: readonly Threshold[];
   /** Where what happens to each message is written; absent = it is not recorded. */
   readonly messageTraces?: MessageTraces | null;
+  /** Waited for when everybody is connected, before the load begins. */
+  readonly beforeLoad?: () => Promise<void>;
   /** Aborted by Ctrl-C: load stops, what was measured is reported. */
   readonly signal: AbortSignal;
 }

@@ -71,8 +71,8 @@ export async function runComparison(
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);
   const workers = options.workers ?? Math.max(1, environment.cores - 1);
-  prepareThreads(workers);
-  const { scenarios, stage1Pairs, stage2Pairs, seed, outDir } = options;
+  prepareThreads(2 * workers); // each side has its own when both are loaded at once
+  const { scenarios, stage1Pairs, stage2Pairs, isCostsOnly, seed, outDir } = options;
   progress.log(`A: ${a.label}; B: ${b.label}; seed ${seed}`);
   const outcome = await runPairs({
     a,
@@ -80,6 +80,7 @@ export async function runComparison(
     scenarios,
     stage1Pairs,
     stage2Pairs,
+    isCostsOnly,
     context: { seed, workers, progress, signal },
     pinning,
   });

@@ -22,6 +22,8 @@ export interface CompareOptions {
   readonly scenarios: LoadScenario[];
   readonly stage1Pairs: number;
   readonly stage2Pairs: number;
+  /** What a message costs, and nothing that needs a server to have the machine for itself. */
+  readonly isCostsOnly: boolean;
   readonly seed: number;
   readonly workers: number | null;
   readonly jsonFile: string | null;
@@ -41,6 +43,7 @@ interface CompareFlags {
   scenario?: string[];
   pairs?: string;
   freshPairs?: string;
+  costsOnly?: boolean;
   clients?: string;
   rate?: string;
   duration?: string;
@@ -85,8 +88,9 @@ function compareCommand(): Command {
     .argument('[A]', 'git ref, or result file')
     .argument('[B]', 'git ref, or result file; the working tree when left out')
     .description(
-      'Says whether B is slower than A, and whether that is more than noise: fresh servers of both\n' +
-        'in random order, pair by pair, the same load for both, by the generator of this tree.\n' +
+      'Says whether B is slower than A, and whether that is more than noise: fresh servers of both,\n' +
+        'pair by pair, the same load for both, by the generator of this tree. Costs of a message are\n' +
+        'measured with both at once, speed with one after the other in random order.\n' +
         'Exit codes: 0, 1 = worse, 2 = wrong usage, 3 = could not be measured, 130 = interrupted.',
     )
     .option('--a <command|url>', 'server A: a command that starts one, or the URL of one that runs')
@@ -94,6 +98,10 @@ function compareCommand(): Command {
     .option('--scenario <file...>', 'load scenarios instead of the two built in')
     .option('--pairs <n>', `pairs of stage 1 (default 8, at least ${STAGE_1_PAIRS_MIN})`)
     .option('--fresh-pairs <n>', 'pairs of stage 2, run when stage 1 sees something (default 12)')
+    .option(
+      '--costs-only',
+      'CPU, packets, bytes and memory; no throughput, no latency: half the time',
+    )
     .option('--clients <n>', 'clients of every scenario')
     .option('--rate <n>', 'messages per second of every open-loop scenario')
     .option('--duration <time>', 'load of every slice, the warm-up included (default 3s)')
@@ -189,6 +197,7 @@ export function parseCompare(
     scenarios,
     stage1Pairs: stage1Pairs ?? 8,
     stage2Pairs: stage2Pairs ?? 12,
+    isCostsOnly: flags.costsOnly === true,
     seed: seed ?? Date.now() % 0x7fffffff,
     workers,
     jsonFile,

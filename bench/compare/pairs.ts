@@ -1,12 +1,16 @@
 /**
- * Runs the pairs of a comparison. One pair = for each scenario a fresh server A and a fresh server B,
- * side by side in time, in an order that a seeded coin decides, with the same load and the same
- * arrivals. A drift of the machine hits both, and which side it hits first is left to the coin.
+ * Runs the pairs of a comparison. One pair = for each scenario fresh servers A and B with the same
+ * load and the same arrivals, in two ways:
  *
- *     pair 1   A B     pair 2   B A     pair 3   B A     …
+ *     together   both at once on the same cores: what a message costs (tier 1). Whatever the machine
+ *                does, it does to both in the same moment, and CPU is each process's own
+ *     alone      one after the other, in an order that a seeded coin decides: how fast it is
  *
- * A slice that fails a validity gate has no number: its scenario is run again in that pair, both
- * sides anew, as often as there is room for, and is left out of the pair after that.
+ * Servers that run already are loaded alone, for nothing is seen of their CPU
+ * (docs/decisions/0015-costs-are-compared-together.md).
+ *
+ * A slice that fails a validity gate has no number: it is run again in that pair, both sides anew, as
+ * often as there is room for, and is left out of the pair after that.
  */
 import { Random } from '../../loadgen/index.ts';
 import { runLoadOnce } from '../load-run.ts';
@@ -24,13 +28,25 @@ export interface PairsOptions {
   readonly scenarios: readonly LoadScenario[];
   readonly stage1Pairs: number;
   readonly stage2Pairs: number;
+  /** Tier 1 alone: no slice in which a server has the machine for itself. */
+  readonly isCostsOnly: boolean;
   /** Everything but the side. */
   readonly context: Omit<RunContext, 'servers' | 'target'>;
   readonly pinning: ServerYard['pinning'];
 }
 
-/** What one side of one scenario gave in one pair. */
+type How = 'together' | 'alone';
+
+/** One way in which a scenario is run in a pair, and the metrics that it is run for. */
+interface Take {
+  readonly scenario: LoadScenario;
+  readonly how: How;
+  readonly metrics: readonly Metric[];
+}
+
+/** What one side gave in one of them. */
 interface Slice {
+  readonly how: How;
   readonly verdict: ScenarioResult['verdict'];
   readonly reasons: readonly string[];
   readonly values: Readonly<Record<string, number | null>>;
@@ -62,16 +78,18 @@ export interface PairsOutcome {
 const REPEATS_PER_PAIR = 1;
 
 export async function runPairs(options: PairsOptions): Promise<PairsOutcome> {
-  const { scenarios, stage1Pairs, stage2Pairs, context } = options;
+  const { stage1Pairs, stage2Pairs, context } = options;
   const { seed, signal, progress } = context;
   const coin = new Random(seed, 'order of a pair');
-  const metrics = scenarios.flatMap(({ name, load }) => metricsOf(name, load.mode));
+  const takes = takesOf(options);
+  const metrics = takes.flatMap((take) => take.metrics);
   const pairs: Pair[] = [];
   const auditFailures: { side: 'a' | 'b'; reason: string }[] = [];
   const run = async (stage: 1 | 2, count: number): Promise<boolean> => {
     for (let i = 0; i < count; i++) {
       if (signal.aborted) return false;
       const pair = await runPair(options, {
+        takes,
         stage,
         seed: (seed + pairs.length) & 0x7fffffff,
         first: coin.chance(0.5) ? 'a' : 'b',
@@ -100,20 +118,43 @@ export async function runPairs(options: PairsOptions): Promise<PairsOutcome> {
   return { pairs, metrics: collected(), isFinished, isStage2Needed, auditFailures };
 }
 
+/** Costs first: what is seen of them does not need a quiet machine. */
+function takesOf({ a, b, scenarios, isCostsOnly }: PairsOptions): Take[] {
+  const isSeen = a.target === null && b.target === null;
+  return scenarios.flatMap((scenario) => {
+    const all = metricsOf(scenario.name, scenario.load.mode);
+    const costs = all.filter(({ tier }) => tier === 1);
+    const speeds = all.filter(({ tier }) => tier > 1);
+    if (!isSeen) return [{ scenario, how: 'alone' as const, metrics: isCostsOnly ? costs : all }];
+    // The gates of latency ask for a generator with a core of its own, which neither has here.
+    const cost: Take = {
+      scenario: { ...scenario, judged: 'audit' },
+      how: 'together',
+      metrics: costs,
+    };
+    return isCostsOnly ? [cost] : [cost, { scenario, how: 'alone', metrics: speeds }];
+  });
+}
+
 async function runPair(
   options: PairsOptions,
-  { stage, seed, first }: { stage: 1 | 2; seed: number; first: 'a' | 'b' },
+  {
+    takes,
+    stage,
+    seed,
+    first,
+  }: { takes: readonly Take[]; stage: 1 | 2; seed: number; first: 'a' | 'b' },
 ): Promise<Pair> {
-  const { scenarios, context } = options;
+  const { signal } = options.context;
   const order = first === 'a' ? (['a', 'b'] as const) : (['b', 'a'] as const);
   const slices = { a: [] as Slice[], b: [] as Slice[] };
   let repeated = 0;
-  for (const scenario of scenarios) {
+  for (const take of takes) {
     for (let attempt = 0; ; attempt++) {
-      const taken = {} as Record<'a' | 'b', Slice>;
-      for (const side of order) taken[side] = await runSlice(options, side, { scenario, seed });
+      const run = take.how === 'together' ? runTogether : runInTurn;
+      const taken = await run(options, take, { order, seed });
       const isValid = ![taken.a, taken.b].some(({ verdict }) => verdict === 'invalid');
-      if (isValid || attempt === REPEATS_PER_PAIR || context.signal.aborted) {
+      if (isValid || attempt === REPEATS_PER_PAIR || signal.aborted) {
         slices.a.push(taken.a);
         slices.b.push(taken.b);
         break;
@@ -124,24 +165,87 @@ async function runPair(
   return { stage, seed, first, ...slices, repeated };
 }
 
+type Taken = Record<'a' | 'b', Slice>;
+interface Turn {
+  readonly order: readonly ('a' | 'b')[];
+  readonly seed: number;
+}
+
+async function runInTurn(options: PairsOptions, take: Take, { order, seed }: Turn): Promise<Taken> {
+  const taken = {} as Taken;
+  for (const side of order) taken[side] = await runSlice(options, side, { take, seed });
+  return taken;
+}
+
+/** Both at once: neither is loaded before both are ready. */
+async function runTogether(
+  options: PairsOptions,
+  take: Take,
+  { order, seed }: Turn,
+): Promise<Taken> {
+  const start = new Meeting(order.length);
+  const taken = {} as Taken;
+  const ends = await Promise.allSettled(
+    order.map(async (side) => {
+      try {
+        taken[side] = await runSlice(options, side, { take, seed, start });
+      } finally {
+        start.leave();
+      }
+    }),
+  );
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  return taken;
+}
+
+/** Where several wait until all have come; one that leaves is not waited for. */
+class Meeting {
+  private missing: number;
+  private readonly everybody: Promise<void>;
+  private open!: () => void;
+
+  constructor(parties: number) {
+    this.missing = parties;
+    this.everybody = new Promise((resolve) => {
+      this.open = resolve;
+    });
+  }
+
+  arrive(): Promise<void> {
+    if (--this.missing <= 0) this.open();
+    return this.everybody;
+  }
+
+  leave(): void {
+    this.open();
+  }
+}
+
 async function runSlice(
   options: PairsOptions,
   side: 'a' | 'b',
-  { scenario, seed }: { scenario: LoadScenario; seed: number },
+  { take, seed, start }: { take: Take; seed: number; start?: Meeting },
 ): Promise<Slice> {
+  const { scenario, how, metrics } = take;
   const { program, target, label } = options[side];
   const servers = new ServerYard(options.pinning, [], program ?? undefined);
-  const { progress: _, ...context } = options.context;
   const silent = { start() {}, update() {}, phase() {}, end() {}, log() {} };
   try {
     const result = await runLoadOnce(
-      { ...context, seed, servers, target, progress: silent },
+      {
+        ...options.context,
+        seed,
+        servers,
+        target,
+        progress: silent,
+        ...(start && { beforeLoad: () => start.arrive() }),
+      },
       scenario,
       null,
     );
-    const metrics = metricsOf(scenario.name, scenario.load.mode);
     const isMeasured = result.verdict === 'pass' || result.verdict === 'fail';
     return {
+      how,
       verdict: result.verdict,
       reasons: result.reasons,
       values: Object.fromEntries(

@@ -74,6 +74,17 @@ test('calls a server that is far slower worse, by fresh pairs, with exit code 1'
   assert.is(cpu?.verdict, 'worse');
   assert.is(cpu?.stage, 2);
   assert.ok(Math.exp(cpu?.meanLog ?? 0) > 2, 'more than twice the CPU');
+  for (const { a, b } of comparison.pairs) {
+    for (const slices of [a, b]) {
+      assert.equal(
+        slices.map(({ how, values }) => [how, ...Object.keys(values)]),
+        [
+          ['together', 'tiny.serverCpu', 'tiny.packets', 'tiny.memory'],
+          ['alone', 'tiny.throughput'],
+        ],
+      );
+    }
+  }
   const packets = comparison.metrics.find(({ name }) => name === 'tiny.packets');
   assert.is(packets?.verdict, 'same', 'and the same packets');
   assert.match(readFileSync(markdown, 'utf8'), /\| tiny\.serverCpu \|.*\| worse \|/);
@@ -104,7 +115,7 @@ if (HAS_GIT) {
 
 test('Ctrl-C keeps the pairs done so far and says so', async () => {
   const json = join(dir, 'interrupted.json');
-  const flags = ['--a', commandOf(0), '--b', commandOf(0), '--json', json];
+  const flags = ['--a', commandOf(0), '--b', commandOf(0), '--json', json, '--costs-only'];
   const cli = startCli(['compare', ...flags, ...short], env);
   let seen = '';
   cli.child.stderr?.on('data', (text: string) => (seen += text));
@@ -117,6 +128,11 @@ test('Ctrl-C keeps the pairs done so far and says so', async () => {
   assert.ok(interrupted);
   assert.ok(pairs.length >= 2 && pairs.length < 6);
   for (const { verdict } of metrics) assert.not(['worse', 'better'].includes(verdict));
+  assert.equal(
+    metrics.map(({ name }) => name),
+    ['tiny.serverCpu', 'tiny.packets', 'tiny.memory'],
+    'costs only',
+  );
 });
 
 test('a server B that does not start is worse than any A, one A that does not compares nothing', async () => {

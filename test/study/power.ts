@@ -9,9 +9,9 @@ import { runComparison } from '../../bench/compare/main.ts';
 import { median } from '../../bench/compare/verdict.ts';
 import { runLoadOnce } from '../../bench/load-run.ts';
 import { ServerYard } from '../../bench/server-yard.ts';
-import { burningSide, compareOptions, SLICE, type Study, type StudyContext } from './study.ts';
+import { burningSide, compareOptions, COST_SLICE, type Study, type StudyContext } from './study.ts';
 
-const CALIBRATION_RUNS = 5;
+const CALIBRATION_RUNS = 3;
 
 export const studyPower: Study = async (context) => {
   const { runs, plantedShare, seed, signal, log } = context;
@@ -24,7 +24,12 @@ export const studyPower: Study = async (context) => {
       const costUs = await costOfMessage(context);
       const burnUs = plantedShare * costUs;
       const sides = [burningSide('as it is', 0), burningSide('planted', burnUs)] as const;
-      const options = compareOptions(...sides, { seed: 1000 * seed + 50 * run, outDir });
+      const options = compareOptions(...sides, {
+        slice: COST_SLICE,
+        seed: 1000 * seed + 50 * run,
+        outDir,
+        isCostsOnly: true,
+      });
       const { metrics, pairs, durationS } = await runComparison(options, signal);
       if (signal.aborted) break;
       const cpu = metrics.find(({ name }) => name.endsWith('serverCpu'));
@@ -67,7 +72,7 @@ async function costOfMessage({ pinning, seed, signal }: StudyContext): Promise<n
     const servers = new ServerYard(pinning, [], program ?? undefined);
     try {
       const context = { seed: seed + i, workers: 1, servers, target: null, progress, signal };
-      const { server } = await runLoadOnce(context, SLICE, null);
+      const { server } = await runLoadOnce(context, COST_SLICE, null);
       if (server.cpuUsPerMessage !== null) costs.push(server.cpuUsPerMessage);
     } finally {
       await servers.close();

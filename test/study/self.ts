@@ -9,7 +9,7 @@ import path from 'node:path';
 import { runComparison } from '../../bench/compare/main.ts';
 import { Random } from '../../loadgen/index.ts';
 import { startNeighbour } from './gates.ts';
-import { burningSide, compareOptions, type Study, type StudyContext } from './study.ts';
+import { burningSide, compareOptions, SLICE, type Study, type StudyContext } from './study.ts';
 
 const NEIGHBOUR_MIN_MS = 1000;
 const NEIGHBOUR_SPREAD_MS = 6000;
@@ -23,7 +23,12 @@ export const studySelf: Study = async (context) => {
       const hasNeighbour = run % 3 === 2;
       const stop = hasNeighbour ? disturb(context, seed + run) : () => {};
       const sides = [burningSide('the server', 0), burningSide('the same', 0)] as const;
-      const options = compareOptions(...sides, { seed: 1000 * seed + 50 * run, outDir });
+      const options = compareOptions(...sides, {
+        slice: SLICE,
+        seed: 1000 * seed + 50 * run,
+        outDir,
+        isCostsOnly: false,
+      });
       const comparison = await runComparison(options, signal).finally(stop);
       if (signal.aborted) break;
       const alarms = comparison.metrics.filter(({ verdict }) => /worse|better/.test(verdict));

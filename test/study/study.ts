@@ -39,6 +39,9 @@ export const SLICE = load({
   retransmit: { firstMs: 200, maxMs: 200 },
 });
 
+/** For small changes of cost: 2 s after the compiler has been at it. */
+export const COST_SLICE = load({ ...SLICE, durationS: 3.5, warmupS: 1.5 });
+
 /** The reference server, slower by `burnUs` per message; 0 = as it is. */
 export function burningSide(label: string, burnUs: number): Side {
   const script = path.join(import.meta.dirname, 'planted-server.ts');
@@ -50,14 +53,20 @@ export function burningSide(label: string, burnUs: number): Side {
 export function compareOptions(
   a: Side,
   b: Side,
-  { seed, outDir }: { seed: number; outDir: string },
+  {
+    slice,
+    seed,
+    outDir,
+    isCostsOnly,
+  }: { slice: LoadScenario } & Pick<CompareOptions, 'seed' | 'outDir' | 'isCostsOnly'>,
 ): CompareOptions {
   return {
     a: { kind: 'side', side: a },
     b: { kind: 'side', side: b },
-    scenarios: [SLICE],
+    scenarios: [slice],
     stage1Pairs: 8,
     stage2Pairs: 12,
+    isCostsOnly,
     seed,
     workers: 1,
     jsonFile: null,

@@ -153,6 +153,7 @@ export function comparisonFile(): Comparison {
     const value = (k: number): PairValue =>
       (i < 8 ? first[k]?.[i] : second[k]?.[i - 8]) as PairValue;
     const slice = (side: 'a' | 'b') => ({
+      how: 'together' as const,
       verdict: 'pass' as const,
       reasons: [],
       values: Object.fromEntries(metrics.map(({ name }, k) => [name, value(k)[side]])),
