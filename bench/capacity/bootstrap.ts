@@ -70,6 +70,7 @@ function moved(
       baseBytes: memory.baseBytes * by.memory,
       perConnectionBytes: memory.perConnectionBytes * by.memory,
       perStoredBytes: memory.perStoredBytes * by.memory,
+      perContentByte: memory.perContentByte * by.memory,
     },
     latency: latency.map((law) => ({ ...law, aUs: law.aUs * by.p99, bUs: law.bUs * by.p99 })),
   };

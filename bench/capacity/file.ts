@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import type { Commit, Environment } from '../environment.ts';
 
-export const CAPACITY_SCHEMA = 1;
+export const CAPACITY_SCHEMA = 2;
 
 /** What the server spends its processor on; the model has one demand for each. */
 export const OPERATIONS = [
@@ -29,11 +29,23 @@ export const OPERATIONS = [
    * packets that arrive at random, as many find it asleep as its idle share.
    */
   'wakeUp',
+  /**
+   * A message that is stored while the event loop would be asleep: it has a commit for itself, which
+   * messages that come close together share.
+   */
+  'loneCommit',
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** Operations per second of server time; `wakeUp` follows from the packets and the busy share. */
-export type OperationRates = Record<Exclude<Operation, 'wakeUp'>, number> & {
+/** What only an idle server pays for: it follows from other rates and the busy share. */
+type IdleOperation = 'wakeUp' | 'loneCommit';
+export const DIRECT_OPERATIONS = OPERATIONS.filter(
+  (operation): operation is Exclude<Operation, IdleOperation> =>
+    operation !== 'wakeUp' && operation !== 'loneCommit',
+);
+
+/** Operations per second of server time. */
+export type OperationRates = Record<Exclude<Operation, IdleOperation>, number> & {
   /** Packets that come in, per second. */
   packetsIn: number;
 };
@@ -128,7 +140,14 @@ export interface Parameters {
   /** us of one core per operation. */
   demandUs: Record<Operation, number>;
   /** Resident bytes: an empty server, each connection, each message that waits in memory. */
-  memory: { baseBytes: number; perConnectionBytes: number; perStoredBytes: number };
+  memory: {
+    baseBytes: number;
+    perConnectionBytes: number;
+    /** Per message that waits, beside its content. */
+    perStoredBytes: number;
+    /** Per byte of content that waits: pages of the store that are in memory. */
+    perContentByte: number;
+  };
   latency: LatencyLaw[];
 }
 
@@ -218,14 +237,22 @@ export function readCapacityFile(file: string): CapacityFile | string {
 }
 
 /**
- * Busy share of the server's core under `rates`: U = sum(n d) + o p (1 - U), solved for U. A packet
- * (p per second) that finds the loop idle, with probability 1 - U, pays the wake-up o.
+ * Busy share of the server's core under `rates`: U = D + W (1 - U), solved for U. D is the direct work,
+ * W what everything that finds the loop idle, with probability 1 - U, pays on top of it: a packet the
+ * wake-up, a message that is stored a commit of its own.
  */
 export function busyShareOf(demandUs: Record<Operation, number>, rates: OperationRates): number {
-  let direct = 0;
-  for (const operation of OPERATIONS) {
-    if (operation !== 'wakeUp') direct += (rates[operation] * demandUs[operation]) / 1e6;
-  }
-  const wake = (rates.packetsIn * demandUs.wakeUp) / 1e6;
+  const direct = directShareOf(demandUs, rates);
+  const wake = wakeShareOf(demandUs, rates);
   return (direct + wake) / (1 + wake);
+}
+
+/** Core seconds per second that are paid for whatever else goes on. */
+export function directShareOf(demandUs: Record<Operation, number>, rates: OperationRates): number {
+  return DIRECT_OPERATIONS.reduce((sum, name) => sum + (rates[name] * demandUs[name]) / 1e6, 0);
+}
+
+/** Core seconds per second that would be paid if everything found the loop idle. */
+export function wakeShareOf(demandUs: Record<Operation, number>, rates: OperationRates): number {
+  return (rates.packetsIn * demandUs.wakeUp + rates.stored * demandUs.loneCommit) / 1e6;
 }

@@ -24,14 +24,19 @@ export function fitParameters(runs: readonly CapacityRun[]): Parameters | null {
   return { demandUs: fitDemands(usable), memory: fitMemory(usable), latency: fitLatency(usable) };
 }
 
-/** us of a core per operation: U = sum(n d) + p (1 - U) o, in which all but d and o is measured. */
+/** us of a core per operation: U = D + W (1 - U), in which all but the demands is measured. */
 function fitDemands(runs: readonly CapacityRun[]): Record<Operation, number> {
   const rows = runs.map(({ measured }) => {
     const { rates } = measured;
     const share = measured.cpuShare as number;
     return OPERATIONS.map((operation) => {
+      const idle = Math.max(0, 1 - share);
       const perSec =
-        operation === 'wakeUp' ? rates.packetsIn * Math.max(0, 1 - share) : rates[operation];
+        operation === 'wakeUp'
+          ? rates.packetsIn * idle
+          : operation === 'loneCommit'
+            ? rates.stored * idle
+            : rates[operation];
       return perSec / 1e6 / share;
     });
   });
@@ -46,15 +51,16 @@ function fitDemands(runs: readonly CapacityRun[]): Record<Operation, number> {
 
 function fitMemory(runs: readonly CapacityRun[]): Parameters['memory'] {
   const seen = runs.filter(({ measured }) => measured.rssBytes !== null);
-  const rows = seen.map(({ measured }) => {
-    const rss = measured.rssBytes as number;
-    return [1 / rss, measured.connections / rss, measured.waiting / rss];
+  const rows = seen.map(({ measured, payloadBytes }) => {
+    const { rssBytes, connections, waiting } = measured;
+    return [1, connections, waiting, waiting * payloadBytes].map((n) => n / (rssBytes as number));
   });
-  const [baseBytes = 0, perConnectionBytes = 0, perStoredBytes = 0] = nonNegativeLeastSquares(
-    rows,
-    rows.map(() => 1),
-  );
-  return { baseBytes, perConnectionBytes, perStoredBytes };
+  const [baseBytes = 0, perConnectionBytes = 0, perStoredBytes = 0, perContentByte = 0] =
+    nonNegativeLeastSquares(
+      rows,
+      rows.map(() => 1),
+    );
+  return { baseBytes, perConnectionBytes, perStoredBytes, perContentByte };
 }
 
 /** Whether confirm latencies of a run are valid, of receivers online, with nothing repeated. */

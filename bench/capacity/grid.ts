@@ -36,6 +36,7 @@ export function gridOf(options: GridOptions): Point[] {
     { mix: 'connections', clients: most(8), shares: [-0.3] },
     { mix: 'connections', clients: most(12), shares: [0.3] },
     { mix: 'offline', offlineShare: 0.5, shares: [0.2, -0.45, 0.7] },
+    { mix: 'offline', offlineShare: 0.5, payloadBytes: large, shares: [0.35] },
     { mix: 'logins', churn: { onlineS: 4, offlineS: 2 }, shares: [0.2, -0.4, 0.6] },
     { mix: 'logins', churn: { onlineS: 1.5, offlineS: 0.75 }, shares: [0.3] },
     { mix: 'lossy', dropShare: 0.15, shares: [0.25, 0.6] },

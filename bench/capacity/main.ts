@@ -40,7 +40,9 @@ import { validateModel } from './validate.ts';
 const FILES_KEPT = 500;
 /** A point that the machine disturbed is measured again so often. */
 const POINT_REPEATS = 1;
-const OVERHEAD_S = 1.5;
+/** More than any calibration has. */
+const RUNS_MAX = 1000;
+const OVERHEAD_S = 2.5;
 
 export async function capacity(argv: readonly string[]): Promise<ExitCode> {
   const pinning = detectPinning();
@@ -52,7 +54,9 @@ export async function capacity(argv: readonly string[]): Promise<ExitCode> {
   pinSelf(target === null ? pinning : null);
   const signal = interruptible('capacity', 'keeping what was measured');
   prepareThreads(settings.workers);
-  const servers = new ServerYard(pinning, []);
+  // All runs ask for the same: the next server starts while the last run settles.
+  const { server } = scenarioOf(searchPoint(settings, 1), { warmupS: 0, windowS: 1 }, settings);
+  const servers = new ServerYard(pinning, target === null ? Array(RUNS_MAX).fill(server) : []);
   const progress = createProgress({ enabled: options.progress });
   const file = options.resumed?.content ?? freshFile(options, environment);
   const calibration = new Calibration(options, file, {

@@ -25,7 +25,11 @@ export interface Timing {
 export interface ServerChoice {
   readonly policy: string;
   readonly store: string;
+  /** Within which clients wait for their answer without repeating themselves. */
+  readonly sloMs: number;
 }
+
+const PATIENCE_OF_SLO = 5;
 
 /** Gates on what latencies are worth; what the server spends is the same with a late generator. */
 const LATENCY_GATES = new Set(['G1', 'G3', 'G5', 'G6', 'G9']);
@@ -36,6 +40,7 @@ export function scenarioOf(
   { warmupS, windowS }: Timing,
   server: ServerChoice,
 ): LoadScenario {
+  const patienceMs = Math.min(2000, Math.max(500, PATIENCE_OF_SLO * server.sloMs));
   const { clients, ratePerSec, payloadBytes, offlineShare, churn, dropShare } = point;
   const parsed = parseScenario(
     {
@@ -49,8 +54,9 @@ export function scenarioOf(
       faults: dropShare > 0 ? { drop: { 'msg:A': dropShare } } : null,
       durationS: warmupS + windowS,
       warmupS,
-      // Above every SLO that is asked for here: a repeat is a fault, not a part of the load.
-      retransmit: { firstMs: dropShare > 0 ? 200 : 1000, maxMs: 2000 },
+      // Above the SLO: a repeat is a fault, not a part of the load. Not much longer, because at the end of
+      // every run twice as long is waited for silence.
+      retransmit: { firstMs: dropShare > 0 ? 200 : patienceMs, maxMs: patienceMs },
       inflightMax: 1_000_000,
       server: { policy: server.policy, store: server.store },
     },

@@ -51,9 +51,10 @@ export function predicted(
       // What is offered, as long as it fits on a core; all of it then.
       return pair(run.ratePerSec * Math.min(1, 1 / Math.max(share, 1e-9)), measured.achievedPerSec);
     case 'memory': {
-      const { baseBytes, perConnectionBytes, perStoredBytes } = parameters.memory;
+      const { baseBytes, perConnectionBytes, perStoredBytes, perContentByte } = parameters.memory;
+      const perWaiting = perStoredBytes + perContentByte * run.payloadBytes;
       const bytes =
-        baseBytes + perConnectionBytes * measured.connections + perStoredBytes * measured.waiting;
+        baseBytes + perConnectionBytes * measured.connections + perWaiting * measured.waiting;
       return pair(bytes, measured.rssBytes);
     }
     case 'network':

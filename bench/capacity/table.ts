@@ -12,6 +12,7 @@ const MEANING: Record<Operation, string> = {
   payloadKiB: 'KiB of content',
   retransmit: 'msg:R sent again',
   wakeUp: 'wake-up by a packet when idle',
+  loneCommit: 'commit for one message when idle',
 };
 
 /** What would show more of the server. */
@@ -101,6 +102,7 @@ function renderModel(model: NonNullable<CapacityFile['model']>): string[] {
       ['empty server', 'baseBytes'],
       ['open connection', 'perConnectionBytes'],
       ['message that waits', 'perStoredBytes'],
+      ['byte of its content', 'perContentByte'],
     ] as const
   ).map(([name, key]) => [
     name,

@@ -4,7 +4,7 @@
  * fit say more than the others.
  */
 import { Random } from '../../loadgen/index.ts';
-import { type CapacityFile, OPERATIONS } from '../capacity/file.ts';
+import { type CapacityFile, directShareOf, wakeShareOf } from '../capacity/file.ts';
 import { hasPlainLatency, isUsable } from '../capacity/fit.ts';
 import type { PlanSource } from '../plan/formulas.ts';
 import { ServiceQueue } from './queue.ts';
@@ -49,13 +49,13 @@ export function validateRuns(
     const { rates, confirmUs } = run.measured;
     if (!isUsable(run)) return [];
     const cpuShare = run.measured.cpuShare as number;
-    let directUs = 0;
-    for (const operation of OPERATIONS) {
-      if (operation !== 'wakeUp') directUs += rates[operation] * fitted.demandUs[operation];
-    }
     const packetsPerSec = rates.packetsIn;
     if (!(packetsPerSec > 0)) return [];
-    const service = serviceOf(fitted, { directS: directUs / 1e6, packetsPerSec });
+    const service = serviceOf(fitted, {
+      directS: directShareOf(fitted.demandUs, rates),
+      wakeS: wakeShareOf(fitted.demandUs, rates),
+      packetsPerSec,
+    });
     const simulated = simulateServer(service, packetsPerSec, new Random(seed, `run ${run.mix}`));
     const isPlain = hasPlainLatency(run) && cpuShare <= P99_SHARE_MAX;
     return [

@@ -24,6 +24,7 @@ const LAW_SHARE_MAX = 0.95;
 export interface Service {
   /** Direct work of a packet, mean. */
   readonly packetS: number;
+  /** What it costs on top when it finds the loop asleep, mean. */
   readonly wakeUpS: number;
   /** p99 of confirm over the busy share. */
   readonly p99Law: { readonly aUs: number; readonly bUs: number };
@@ -43,16 +44,23 @@ export interface FleetWorkload extends Service {
   readonly retransmitS: number;
 }
 
-/** Service of packets at `packetsPerSec` that cost `directS` of a core per second. */
+/**
+ * Service of packets at `packetsPerSec` that cost `directS` of a core per second, and `wakeS` more if all
+ * of them found the loop asleep.
+ */
 export function serviceOf(
-  { latency, demandUs }: Parameters,
-  { directS, packetsPerSec }: { readonly directS: number; readonly packetsPerSec: number },
+  { latency }: Parameters,
+  {
+    directS,
+    wakeS,
+    packetsPerSec,
+  }: { readonly directS: number; readonly wakeS: number; readonly packetsPerSec: number },
 ): Service {
   const law = latency.find(({ quantile }) => quantile === 'p99');
-  const packetS = packetsPerSec > 0 ? directS / packetsPerSec : 0;
+  const perPacket = (perSec: number): number => (packetsPerSec > 0 ? perSec / packetsPerSec : 0);
   return {
-    packetS,
-    wakeUpS: demandUs.wakeUp / 1e6,
+    packetS: perPacket(directS),
+    wakeUpS: perPacket(wakeS),
     p99Law: { aUs: law?.aUs ?? 0, bUs: law?.bUs ?? 0 },
   };
 }
@@ -73,7 +81,11 @@ export function workloadOf(
   const work = workOf(demandUs, demand, inputs);
   const packetsPerSec = demand.packetsInPerSec + demand.extraHeartbeatsPerSec;
   const perConnectionPerSec = demand.messagesPerSec / demand.connections;
-  const service = serviceOf(parameters, { directS: work.direct, packetsPerSec });
+  const service = serviceOf(parameters, {
+    directS: work.direct,
+    wakeS: work.wake,
+    packetsPerSec,
+  });
   // What a node's processes lose to each other makes all their work longer.
   const longer = fleet.machine.cores / effectiveCores(fleet.machine, inputs);
   const connectUs = demandUs.connect + (inputs.tls ? TLS_ASSUMED.handshakeUs : 0);

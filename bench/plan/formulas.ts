@@ -218,7 +218,8 @@ export function workOf(
     directUs += demand.connectPerSec * TLS_ASSUMED.handshakeUs + records * TLS_ASSUMED.recordUs;
   }
   const packetsIn = demand.packetsInPerSec + demand.extraHeartbeatsPerSec;
-  return { direct: directUs / 1e6, wake: (packetsIn * demandUs.wakeUp) / 1e6 };
+  const wakeUs = packetsIn * demandUs.wakeUp + demand.storedPerSec * demandUs.loneCommit;
+  return { direct: directUs / 1e6, wake: wakeUs / 1e6 };
 }
 
 /** Processes that do as much as all of a node, were each of them alone on it. */
@@ -342,9 +343,9 @@ function needsOf(
 function heldBytesOf(parameters: Parameters, demand: Demand, inputs: PlanInputs): number {
   const perConnection =
     parameters.memory.perConnectionBytes + (inputs.tls ? TLS_ASSUMED.connectionBytes : 0);
-  return (
-    demand.connections * perConnection + demand.waitingMessages * parameters.memory.perStoredBytes
-  );
+  const { perStoredBytes, perContentByte } = parameters.memory;
+  const perWaiting = perStoredBytes + perContentByte * inputs.payloadBytes;
+  return demand.connections * perConnection + demand.waitingMessages * perWaiting;
 }
 
 const RESOURCES: readonly Resource[] = [

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
+import { CAPACITY_SCHEMA } from '../capacity/file.ts';
 import { uniqueNames } from '../output/runs.ts';
 import { TOOL } from '../package-root.ts';
 import { DEFAULT_MACHINES } from '../plan/inputs.ts';
@@ -17,6 +18,7 @@ import { CapacityShape, ComparisonShape, type ReadResult, ResultShape } from './
 const MISTAKES_MAX = 5;
 
 const KNOWN_SCHEMA = 1;
+const OF_KIND: Readonly<Record<string, number>> = { capacity: CAPACITY_SCHEMA };
 
 /** What the page is made of, or every mistake in every file. */
 export function readFiles(files: readonly string[]): PageData | { mistakes: string[] } {
@@ -58,8 +60,10 @@ function addFile(page: PageData, file: string): string[] {
   if (typeof schema !== 'number') {
     return ['is no result file of ackbench: give what bench, compare or capacity wrote'];
   }
-  if (schema > KNOWN_SCHEMA) {
-    return [`has schema ${schema}, and this version reads ${KNOWN_SCHEMA}: take a newer ackbench`];
+  const known = OF_KIND[String(kind)] ?? KNOWN_SCHEMA;
+  if (schema !== known) {
+    const other = schema > known ? 'take a newer ackbench' : 'measure it again';
+    return [`has schema ${schema}, and this version reads ${known}: ${other}`];
   }
   const name = path.basename(file);
   if (kind === 'comparison') {

@@ -4,6 +4,7 @@
  * so what the first version did not write has a default, and what is not known here passes through.
  */
 import { z } from 'zod';
+import { CAPACITY_SCHEMA } from '../capacity/file.ts';
 
 const text = z.string();
 const number = z.number();
@@ -229,6 +230,7 @@ const OPERATION_NAMES = [
   'payloadKiB',
   'retransmit',
   'wakeUp',
+  'loneCommit',
 ] as const;
 
 const Parameters = z.looseObject({
@@ -237,6 +239,7 @@ const Parameters = z.looseObject({
     baseBytes: number,
     perConnectionBytes: number,
     perStoredBytes: number,
+    perContentByte: number,
   }),
   latency: z.array(z.looseObject({ quantile: text, aUs: number, bUs: number })),
 });
@@ -248,9 +251,9 @@ const perOperation = z.looseObject(
 
 const quantiles = z.object({ p50: known, p90: known, p99: known });
 
-/** A result of capacity, schema 1: what the page reads of it. */
+/** A result of capacity: what the page reads of it. */
 export const CapacityShape = z.looseObject({
-  schema: z.literal(1),
+  schema: z.literal(CAPACITY_SCHEMA),
   kind: z.literal('capacity'),
   tool,
   startedAt: text,

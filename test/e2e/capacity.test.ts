@@ -55,7 +55,7 @@ test('an interrupted search is kept, and goes on where it was', async () => {
 
 test('every mistake is told at once, before anything runs', async () => {
   const broken = join(dir, 'broken.json');
-  writeFileSync(broken, JSON.stringify({ kind: 'capacity', schema: 1, interrupted: true }));
+  writeFileSync(broken, JSON.stringify({ kind: 'capacity', schema: 2, interrupted: true }));
   const { code, stderr } = await runCli([
     ...'capacity word --slo 100 --store tape --clients -1 --rate-min 10 --rate-max 5'.split(' '),
     '--json',

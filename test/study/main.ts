@@ -68,7 +68,7 @@ async function main(): Promise<ExitCode> {
   const pinning = detectPinning();
   const environment = describeEnvironment(pinning); // before pinning, which hides cores
   pinSelf(pinning);
-  prepareThreads(1);
+  prepareThreads(2); // two loads at once, at most
   const startMs = performance.now();
   const context: StudyContext = {
     runs,

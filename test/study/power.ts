@@ -63,20 +63,26 @@ export const studyPower: Study = async (context) => {
   };
 };
 
-/** Server CPU per message without anything planted, µs: the median of some slices. */
+/**
+ * Server CPU per message without anything planted, µs, as a comparison measures it: of two servers at
+ * once, which costs more than one alone. The median of some slices.
+ */
 async function costOfMessage({ pinning, seed, signal }: StudyContext): Promise<number> {
   const costs: number[] = [];
   const progress = { start() {}, update() {}, phase() {}, end() {}, log() {} };
-  for (let i = 0; i < CALIBRATION_RUNS && !signal.aborted; i++) {
+  const run = async (seedOfRun: number): Promise<void> => {
     const { program } = burningSide('', 0);
     const servers = new ServerYard(pinning, [], program ?? undefined);
     try {
-      const context = { seed: seed + i, workers: 1, servers, target: null, progress, signal };
+      const context = { seed: seedOfRun, workers: 1, servers, target: null, progress, signal };
       const { server } = await runLoadOnce(context, COST_SLICE, null);
       if (server.cpuUsPerMessage !== null) costs.push(server.cpuUsPerMessage);
     } finally {
       await servers.close();
     }
+  };
+  for (let i = 0; i < CALIBRATION_RUNS && !signal.aborted; i++) {
+    await Promise.all([run(seed + i), run(seed + i)]);
   }
   return median(costs);
 }

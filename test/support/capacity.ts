@@ -19,8 +19,9 @@ export const PARAMETERS: Parameters = {
     payloadKiB: 4,
     retransmit: 20,
     wakeUp: 10,
+    loneCommit: 0,
   },
-  memory: { baseBytes: 100e6, perConnectionBytes: 10_000, perStoredBytes: 200 },
+  memory: { baseBytes: 100e6, perConnectionBytes: 10_000, perStoredBytes: 200, perContentByte: 0 },
   latency: [
     { quantile: 'p50', aUs: 300, bUs: 100 },
     { quantile: 'p90', aUs: 800, bUs: 500 },
@@ -39,6 +40,7 @@ export function scaledParameters(by: number): Parameters {
       baseBytes: memory.baseBytes * by,
       perConnectionBytes: memory.perConnectionBytes * by,
       perStoredBytes: memory.perStoredBytes * by,
+      perContentByte: memory.perContentByte * by,
     },
     latency: latency.map(({ quantile, aUs, bUs }) => ({ quantile, aUs: aUs * by, bUs: bUs * by })),
   };

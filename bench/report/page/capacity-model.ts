@@ -94,6 +94,7 @@ const OPERATION_MEANS: Readonly<Record<string, string>> = {
   payloadKiB: 'KiB of content',
   retransmit: 'msg:R sent again',
   wakeUp: 'wake-up by a packet when idle',
+  loneCommit: 'commit for one message when idle',
 };
 
 /** 5 % and 95 % over the replicates. */
@@ -114,6 +115,7 @@ export function demandPanel({ model }: CapacityView): HTMLElement | null {
     baseBytes: 'empty server',
     perConnectionBytes: 'open connection',
     perStoredBytes: 'message that waits',
+    perContentByte: 'byte of its content',
   }) as [keyof typeof fitted.memory, string][];
   return panel(
     'What one operation costs the server',

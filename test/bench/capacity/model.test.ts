@@ -26,8 +26,14 @@ const DEMAND_US: Record<Operation, number> = {
   payloadKiB: 2,
   retransmit: 8,
   wakeUp: 9,
+  loneCommit: 40,
 };
-const MEMORY = { baseBytes: 90e6, perConnectionBytes: 1600, perStoredBytes: 60 };
+const MEMORY = {
+  baseBytes: 90e6,
+  perConnectionBytes: 1600,
+  perStoredBytes: 60,
+  perContentByte: 1.5,
+};
 const LATENCY = { aUs: 400, bUs: 900 };
 
 /** What a server with those parameters would have shown at a point. */
@@ -54,7 +60,8 @@ function runAt(point: Point, random: Random | null = null): CapacityRun {
   const share = busyShareOf(DEMAND_US, rates) * noise(0.03);
   const p99 = (LATENCY.aUs + (LATENCY.bUs * share) / (1 - share)) * noise(0.1);
   const waiting = 4 * stored;
-  const { baseBytes, perConnectionBytes, perStoredBytes } = MEMORY;
+  const { baseBytes, perConnectionBytes, perStoredBytes, perContentByte } = MEMORY;
+  const perWaiting = perStoredBytes + perContentByte * point.payloadBytes;
   return {
     ...point,
     verdict: 'pass',
@@ -67,8 +74,7 @@ function runAt(point: Point, random: Random | null = null): CapacityRun {
       rates,
       packetsPerSec: { 'pull:R': logins + (rates.pulled > 0 ? logins : 0) },
       cpuShare: share,
-      rssBytes:
-        (baseBytes + perConnectionBytes * connections + perStoredBytes * waiting) * noise(0.01),
+      rssBytes: (baseBytes + perConnectionBytes * connections + perWaiting * waiting) * noise(0.01),
       connections,
       waiting,
       dataBytes: null,
@@ -100,6 +106,7 @@ test('finds every demand from a grid without noise', () => {
     assert.ok(Math.abs(found - is) < 0.01 * is + 0.001, `${operation}: ${found}, is ${is}`);
   }
   assert.ok(Math.abs(parameters.memory.perConnectionBytes - 1600) < 1);
+  assert.ok(Math.abs(parameters.memory.perContentByte - 1.5) < 0.01);
   const p99 = parameters.latency.find(({ quantile }) => quantile === 'p99');
   assert.ok(Math.abs((p99?.aUs ?? 0) - LATENCY.aUs) < 1);
   assert.ok(Math.abs((p99?.bUs ?? 0) - LATENCY.bUs) < 1);

@@ -9,7 +9,7 @@ import { latencyReport, scenarioResult } from '../../support/result.ts';
 const CONFIG = scenarioOf(
   searchPoint({ clients: 100, payloadBytes: 128 }, 1000),
   { warmupS: 1, windowS: 6 },
-  { policy: 'relay', store: 'memory' },
+  { policy: 'relay', store: 'memory', sloMs: 100 },
 );
 
 function second(at: number, confirmUsP99: number, inflight = 10): SeriesPoint {

@@ -52,6 +52,8 @@ test('the direct work and the wake-ups are the sums of the demands', () => {
   // 75,000 + 40,000 + 5000 + 40,000 + 172,800 + 1000 us a second
   close(work.direct, 0.3338);
   close(work.wake, 0.03705);
+  const withCommits = { ...PARAMETERS.demandUs, loneCommit: 100 };
+  close(workOf(withCommits, demandOf(INPUTS), INPUTS).wake, 0.03705 + 0.05); // 500 stored
   const tls = workOf(PARAMETERS.demandUs, demandOf(INPUTS), { ...INPUTS, tls: true });
   close(tls.direct, 0.3338 + 0.1 + 0.01101); // 100 handshakes of 1 ms, 11,010 records of 1 us
   const heartbeats = { ...INPUTS, heartbeatS: 30 };
@@ -60,9 +62,10 @@ test('the direct work and the wake-ups are the sums of the demands', () => {
 
 test('the busy share is that of the capacity model, whatever the number of processes', () => {
   const demand = demandOf({ ...INPUTS, retransmitShare: 0.03 });
-  const work = workOf(PARAMETERS.demandUs, demand, INPUTS);
+  const demandUs = { ...PARAMETERS.demandUs, loneCommit: 120 };
+  const work = workOf(demandUs, demand, INPUTS);
   for (const processes of [1, 2, 3.5, 40]) {
-    const expected = busyShareOf(PARAMETERS.demandUs, {
+    const expected = busyShareOf(demandUs, {
       online: demand.onlinePerSec / processes,
       stored: demand.storedPerSec / processes,
       pulled: demand.pulledPerSec / processes,
