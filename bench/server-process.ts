@@ -8,6 +8,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { sampleProcess, sampleTree } from '../loadgen/index.ts';
@@ -40,6 +41,12 @@ function pickPort(): number {
   return from + Math.floor(Math.random() * Math.max(1, low - from));
 }
 
+/**
+ * Waits for a line or the end of its input, which is the end of this process, however it ends: then the
+ * server's group and its data go too. Not every server notices, a stopped one least of all.
+ */
+const GUARD = 'read -r line && exit; kill -s KILL -- "-$1"; rm -rf -- "$2"';
+
 /** Servers that live now, and their data: ended and removed when this process ends by itself. */
 const living = new Set<ChildProcess>();
 const dataDirs = new Set<string>();
@@ -61,8 +68,8 @@ export class ServerProcess {
   private readonly program: ServerProgram;
   private readonly dataDir: string;
   private stderrTail = '';
-  /** Wakes the server should we be killed while it is paused: stopped, it would not notice. */
-  private waker: ChildProcess | null = null;
+  /** Ends the server should we be killed. */
+  private guard: ChildProcess | null = null;
 
   private constructor(order: ServerOrder, pinning: Pinning | null, program: ServerProgram) {
     this.order = order;
@@ -146,20 +153,11 @@ export class ServerProcess {
   }
 
   pause(): void {
-    const { child } = this;
-    if (child?.pid === undefined) return;
-    const script = 'read -r line; kill -CONT "$1"';
-    this.waker ??= spawn('sh', ['-c', script, 'sh', String(child.pid)], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    }).on('error', () => {});
-    child.kill('SIGSTOP');
+    this.child?.kill('SIGSTOP');
   }
 
   resume(): void {
     this.child?.kill('SIGCONT');
-    this.waker?.stdin?.on('error', () => {}).end();
-    this.waker = null;
   }
 
   /** SIGTERM; false when it did not drain with exit code 0. Removes the data. */
@@ -196,6 +194,13 @@ export class ServerProcess {
     this.child = child;
     living.add(child);
     child.once('exit', () => living.delete(child));
+    this.dismissGuard(); // of an earlier life
+    this.guard = spawn('sh', ['-c', GUARD, 'sh', String(child.pid), this.dataDir], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true, // not for Ctrl-C in the terminal
+    }).on('error', () => {}); // without it there is only the exit handler
+    this.guard.unref();
+    (this.guard.stdin as Socket).on('error', () => {}).unref();
     child.stdin?.on('error', () => {});
     this.stderrTail = '';
     child.stderr?.on('data', (chunk: Buffer) => {
@@ -279,11 +284,19 @@ export class ServerProcess {
     const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), STOP_TIMEOUT_MS);
     const code = await exited;
     clearTimeout(timer);
+    if (this.program.kind === 'command') signalGroup(child, 'SIGKILL'); // what it left behind
     this.child = null;
+    this.dismissGuard();
     return code;
   }
 
+  private dismissGuard(): void {
+    this.guard?.stdin?.end('over\n');
+    this.guard = null;
+  }
+
   private removeData(): void {
+    this.dismissGuard();
     rmSync(this.dataDir, { recursive: true, force: true });
     dataDirs.delete(this.dataDir);
   }

@@ -39,7 +39,7 @@ export type Operation = (typeof OPERATIONS)[number];
 
 /** What only an idle server pays for: it follows from other rates and the busy share. */
 type IdleOperation = 'wakeUp' | 'loneCommit';
-export const DIRECT_OPERATIONS = OPERATIONS.filter(
+const DIRECT_OPERATIONS = OPERATIONS.filter(
   (operation): operation is Exclude<Operation, IdleOperation> =>
     operation !== 'wakeUp' && operation !== 'loneCommit',
 );

@@ -2,15 +2,30 @@
  * `ackbench compare` as a user runs it: a commit against the working tree, two commands, two files,
  * everything that can be typed wrong, and Ctrl-C in the middle.
  */
-// deadline: 240s
+// deadline: 420s
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Comparison } from '../../bench/compare/report.ts';
-import { type Ended, eventually, runCli, startCli, stopAll } from '../support/bench-process.ts';
+import {
+  type Ended,
+  eventually,
+  isGone,
+  runCli,
+  startCli,
+  stopAll,
+} from '../support/bench-process.ts';
 import { resultOf, scenarioResult } from '../support/result.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'ackbench-compare-test-'));
@@ -60,7 +75,7 @@ test('calls a server that is far slower worse, by fresh pairs, with exit code 1'
   const json = join(dir, 'worse.json');
   const markdown = join(dir, 'worse.md');
   const summary = join(dir, 'summary.md');
-  const flags = ['--a', commandOf(0), '--b', commandOf(300), '--json', json];
+  const flags = ['--a', commandOf(0), '--b', commandOf(100), '--json', json];
   const { code, stdout, stderr } = await runCli(
     ['compare', ...flags, '--markdown', markdown, ...short],
     { ...env, GITHUB_STEP_SUMMARY: summary },
@@ -133,6 +148,22 @@ test('Ctrl-C keeps the pairs done so far and says so', async () => {
     ['tiny.serverCpu', 'tiny.packets', 'tiny.memory'],
     'costs only',
   );
+});
+
+test('servers of a compare that is killed do not outlive it, and leave no data', async () => {
+  const temp = join(dir, 'temp');
+  mkdirSync(temp);
+  const pids = join(dir, 'pids');
+  const command = `echo $$ >> "${pids}"; ${commandOf(0)}`;
+  const sides = ['--a', command, '--b', command, '--costs-only'];
+  const cli = startCli(['compare', ...sides, ...short], { ...env, TMPDIR: temp });
+  const dataDirs = (): string[] => readdirSync(temp).filter((name) => /^ackbench-/.test(name));
+  await eventually('both servers', () => existsSync(pids) && dataDirs().length >= 2);
+  cli.child.kill('SIGKILL');
+  await cli.ended;
+  const servers = readFileSync(pids, 'utf8').trim().split('\n').map(Number);
+  await eventually('the servers end', () => servers.every(isGone));
+  await eventually('their data goes', () => dataDirs().length === 0);
 });
 
 test('a server B that does not start is worse than any A, one A that does not compares nothing', async () => {
