@@ -157,7 +157,7 @@ test('servers of a compare that is killed do not outlive it, and leave no data',
   const command = `echo $$ >> "${pids}"; ${commandOf(0)}`;
   const sides = ['--a', command, '--b', command, '--costs-only'];
   const cli = startCli(['compare', ...sides, ...short], { ...env, TMPDIR: temp });
-  const dataDirs = (): string[] => readdirSync(temp).filter((name) => /^ackbench-/.test(name));
+  const dataDirs = (): string[] => readdirSync(temp).filter((name) => name.startsWith('ackbench-'));
   await eventually('both servers', () => existsSync(pids) && dataDirs().length >= 2);
   cli.child.kill('SIGKILL');
   await cli.ended;
