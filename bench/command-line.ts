@@ -41,18 +41,22 @@ export interface NumberRule {
   readonly parse: (text: string) => number;
   readonly min: number;
   readonly max: number;
+  /** How a bound is written. */
+  readonly format?: (value: number) => string;
 }
 
 /** The value of a flag; null when it was not given, or is a mistake. */
 export function numberOf(
   text: string | undefined,
   flag: string,
-  { parse, min, max, mistakes }: NumberRule & { readonly mistakes: string[] },
+  { parse, min, max, format = String, mistakes }: NumberRule & { readonly mistakes: string[] },
 ): number | null {
   if (text === undefined) return null;
   const value = parse(text);
   if (Number.isFinite(value) && value >= min && value <= max) return value;
-  mistakes.push(`--${flag} ${text}: must be between ${min} and ${max}`);
+  const variable = `ACKBENCH_${flag.toUpperCase().replaceAll('-', '_')}`;
+  const origin = process.env[variable] === text ? ` (${variable})` : '';
+  mistakes.push(`--${flag} ${text}${origin}: must be between ${format(min)} and ${format(max)}`);
   return null;
 }
 
@@ -67,12 +71,16 @@ export function outDirOf(flag: string | undefined, mistakes: string[]): string {
   const fallback = path.join(IS_CHECKOUT ? ROOT_DIR : process.cwd(), 'results');
   const outDir = setting(flag, 'OUT') ?? fallback;
   if (outDir === '') mistakes.push('--out: names no directory');
-  else if (existsSync(outDir) && !statSync(outDir).isDirectory()) {
+  else if (existsSync(outDir) && !isDirectory(outDir)) {
     mistakes.push(`--out ${outDir}: is not a directory`);
-  } else if (!existsSync(path.dirname(path.resolve(outDir)))) {
+  } else if (!isDirectory(path.dirname(path.resolve(outDir)))) {
     mistakes.push(`--out ${outDir}: its parent directory does not exist`);
   }
   return outDir;
+}
+
+function isDirectory(place: string): boolean {
+  return existsSync(place) && statSync(place).isDirectory();
 }
 
 /** A file that a flag asks for, looked at before the measurement instead of after it. */
@@ -80,9 +88,9 @@ export function fileOf(file: string | undefined, flag: string, mistakes: string[
   if (file === undefined) return null;
   const parent = path.dirname(path.resolve(file));
   if (file.trim() === '') mistakes.push(`--${flag}: is empty: give a file`);
-  else if (!existsSync(parent) || !statSync(parent).isDirectory()) {
+  else if (!isDirectory(parent)) {
     mistakes.push(`--${flag} ${file}: its directory does not exist`);
-  } else if (existsSync(file) && statSync(file).isDirectory()) {
+  } else if (isDirectory(file)) {
     mistakes.push(`--${flag} ${file}: is a directory`);
   }
   return file;

@@ -41,6 +41,7 @@ const CONNECT_TIMEOUT_MS = 30_000;
 /** Between the order to start and the first instant of the schedule. */
 const START_DELAY_US = 50_000;
 const UID_BASE = 1_000_000;
+const DEAD_QUIESCE_MS = 1000;
 
 /** All variants of a scenario; the first one that has a name is the headline. */
 export async function runLoad(
@@ -213,7 +214,10 @@ export async function runLoadOnce(
     progress.phase('settling');
     const quiescence = await quiesce(pool, {
       retransmit: scenario.retransmit,
-      timeoutMs: scenario.quiesceTimeoutS * 1000,
+      // Of a server that is gone nothing more will come.
+      timeoutMs: servers.some((server) => server.endedBy() !== null)
+        ? DEAD_QUIESCE_MS
+        : scenario.quiesceTimeoutS * 1000,
       returnsUnderFaults: isLoad && scenario.crashOnPage !== null,
       signal,
     });

@@ -28,6 +28,7 @@ import { type BenchOptions, parseBench } from './options.ts';
 import { oracle } from './oracle/main.ts';
 import { writeOutput } from './output/formats.ts';
 import { renderMarkdown } from './output/markdown.ts';
+import { thresholdValue } from './output/threshold-text.ts';
 import { TOOL } from './package-root.ts';
 import { plan } from './plan/main.ts';
 import { report } from './report/main.ts';
@@ -82,10 +83,12 @@ function applyThresholds(
     if (outcome === null) continue;
     result.thresholds.push(outcome);
     if (outcome.ok) continue;
-    const value = outcome.value === null ? 'has no value' : `is ${outcome.value}`;
+    // An invalid or unknown run has no number that a threshold could judge.
+    const isJudged = result.verdict === 'pass' || result.verdict === 'fail';
+    if (!isJudged && stop === undefined) continue;
+    const value = outcome.value === null ? 'has no value' : `is ${thresholdValue(outcome)}`;
     const when = stop === undefined ? '' : `, and the load was stopped after ${stop.second} s`;
     result.reasons.push(`threshold ${outcome.threshold} missed: it ${value}${when}`);
-    // An invalid or unknown run has no number that a threshold could judge.
     if (result.verdict === 'pass') result.verdict = 'fail';
   }
 }
@@ -215,7 +218,8 @@ async function bench(argv: readonly string[]): Promise<ExitCode> {
     });
   }
   if (signal.aborted) return ExitCode.Interrupted;
-  return isWritten && isKept ? EXIT_OF[verdict] : ExitCode.Invalid;
+  // What failed, failed, whether or not it could be written down.
+  return (isWritten && isKept) || verdict === 'fail' ? EXIT_OF[verdict] : ExitCode.Invalid;
 }
 
 function skipReason(scenario: Scenario, isRemote: boolean): string | null {

@@ -21,7 +21,7 @@ import { builtInSuite, extraScenarios } from './suite.ts';
 import { stopMistake } from './threshold-watch.ts';
 import { parseThreshold, type Threshold } from './thresholds.ts';
 import { readTrace } from './trace-file.ts';
-import { parseCount, parseDurationMs } from './units.ts';
+import { formatDurationMs, parseCount, parseDurationMs } from './units.ts';
 
 export interface BenchOptions {
   scenarios: Scenario[];
@@ -177,6 +177,7 @@ export function parseBench(
     parse: parseDurationMs,
     min: 100,
     max: 7 * 86_400_000,
+    format: formatDurationMs,
   });
   const { traceMessages } = flags;
   const traceEventsMax = number(traceMessages === true ? '1m' : traceMessages, 'trace-messages', {

@@ -11,9 +11,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sampleProcess, sampleTree } from '../loadgen/index.ts';
 import type { Pinning } from './environment.ts';
-import { fillCommand, OWN_SERVER, type ServerProgram, takesConnections } from './server-program.ts';
+import {
+  fillCommand,
+  isFree,
+  OWN_SERVER,
+  type ServerProgram,
+  takesConnections,
+} from './server-program.ts';
 
 export interface ServerOrder {
   readonly policy: string;
@@ -25,6 +32,7 @@ export interface ServerOrder {
 const START_ATTEMPTS = 10;
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 15_000;
+const GROUP_POLL_MS = 10;
 
 /**
  * A port below the range that the kernel gives to outgoing connections: there, a client that
@@ -39,6 +47,14 @@ function pickPort(): number {
   }
   const from = Math.min(10_000, Math.max(1024, low - 10_000));
   return from + Math.floor(Math.random() * Math.max(1, low - from));
+}
+
+/** On somebody else's port a command would seem ready before it is. */
+async function pickFreePort(): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    const port = pickPort();
+    if (attempt === START_ATTEMPTS || (await isFree(port))) return port;
+  }
 }
 
 /**
@@ -92,7 +108,7 @@ export class ServerProcess {
   ): Promise<ServerProcess> {
     const server = new ServerProcess(order, pinning, program);
     for (let attempt = 1; ; attempt++) {
-      server.port = pickPort();
+      server.port = await pickFreePort();
       try {
         await server.launch();
         return server;
@@ -281,10 +297,19 @@ export class ServerProcess {
     this.sample();
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
     signalGroup(child, signal);
+    const endMs = performance.now() + STOP_TIMEOUT_MS;
     const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), STOP_TIMEOUT_MS);
     const code = await exited;
+    // The shell of a command is gone at once; the server that it started may still drain.
+    while (isGroupAlive(child.pid as number) && performance.now() < endMs)
+      await delay(GROUP_POLL_MS);
     clearTimeout(timer);
-    if (this.program.kind === 'command') signalGroup(child, 'SIGKILL'); // what it left behind
+    if (isGroupAlive(child.pid as number)) {
+      signalGroup(child, 'SIGKILL');
+      process.stderr.write(
+        `the server ${nameOf(this.program)}did not end within ${STOP_TIMEOUT_MS / 1000} s of ${signal}: killed\n`,
+      );
+    }
     this.child = null;
     this.dismissGuard();
     return code;
@@ -309,6 +334,34 @@ function serverEnvironment(): NodeJS.ProcessEnv {
     if (!name.startsWith('ACKBENCH_')) environment[name] = value;
   }
   return environment;
+}
+
+function nameOf(program: ServerProgram): string {
+  return program.kind === 'command' ? `(${program.command}) ` : '';
+}
+
+/** Whether a process of the group still runs; those that ended and nobody waited for do not. */
+function isGroupAlive(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+  } catch {
+    return false;
+  }
+  try {
+    return readdirSync('/proc').some((name) => /^\d+$/.test(name) && isRunningIn(name, group));
+  } catch {
+    return true; // no /proc
+  }
+}
+
+function isRunningIn(pid: string, group: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const [state, , processGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(processGroup) === group && state !== 'Z';
+  } catch {
+    return false; // it ended while we looked
+  }
 }
 
 /** A command may have started further processes: they are of its group. */

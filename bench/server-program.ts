@@ -6,7 +6,7 @@
  * removed afterwards), `{policy}` ACKBENCH_POLICY. It is ready when 127.0.0.1:port takes a connection,
  * is stopped with SIGTERM, and its CPU is that of all the processes it started.
  */
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { CLI_FILE } from './package-root.ts';
 
@@ -47,6 +47,15 @@ export function fillCommand(
       ACKBENCH_POLICY: policy,
     },
   };
+}
+
+/** Whether nobody listens on 127.0.0.1:`port`. */
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ host: '127.0.0.1', port }, () => server.close(() => resolve(true)));
+  });
 }
 
 const ASK_AGAIN_MS = 10;

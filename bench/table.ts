@@ -26,6 +26,7 @@ import {
   type ScenarioResult,
   type Verdict,
 } from './result.ts';
+import { thresholdValue } from './output/threshold-text.ts';
 import { counted, formatBytes, formatCount, formatUs, significant } from './units.ts';
 
 /** So that a line stays below 120 columns. */
@@ -296,9 +297,11 @@ function renderFigures(scenario: ScenarioResult): string {
   if (scenario.extra['trace'] !== undefined)
     lines.push(`  trace      ${String(scenario.extra['trace'])}`);
   for (const outcome of scenario.thresholds) {
-    const mark = outcome.ok ? 'ok' : paint('red', 'FAILED');
-    const value = outcome.value === null ? 'no value' : significant(outcome.value);
-    lines.push(`  threshold  ${outcome.threshold}: ${value}, ${mark}`);
+    const isJudged = scenario.verdict === 'pass' || scenario.verdict === 'fail';
+    const missed = isJudged ? paint('red', 'FAILED') : 'not judged';
+    lines.push(
+      `  threshold  ${outcome.threshold}: ${thresholdValue(outcome)}, ${outcome.ok ? 'ok' : missed}`,
+    );
   }
   return lines.join('\n');
 }

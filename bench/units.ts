@@ -57,3 +57,22 @@ export function significant(value: number): string {
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return digits === 0 ? formatCount(value) : value.toFixed(Math.min(digits, 3));
 }
+
+/** What came from a file, fit for a terminal: control characters but the end of a line are shown, not obeyed. */
+export function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+}
+
+/** 90,000 -> `1m30s`; below a second in ms. */
+export function formatDurationMs(ms: number): string {
+  let rest = Math.round(ms);
+  if (rest < 1000) return `${rest}ms`;
+  let text = '';
+  for (const [unit, size] of Object.entries(DURATION_MS).toReversed()) {
+    const count = Math.floor(rest / size);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * size;
+  }
+  return text;
+}

@@ -5,8 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { ExitCode } from '../../loadgen/index.ts';
+import { cautionOf } from '../caution.ts';
 import { columns } from '../columns.ts';
+import { mistakesOf, ResultShape } from '../report/shape.ts';
 import type { Result, ScenarioResult } from '../result.ts';
+import { printable } from '../units.ts';
 import { metricsOf } from './metrics.ts';
 import { formatMetric, formatPercent } from './table.ts';
 
@@ -33,11 +36,15 @@ export function compareFiles(fileA: string, fileB: string): { text: string; exit
     const name = nameOf(run);
     const other = inB.get(name);
     inB.delete(name);
-    for (const [side, { verdict, reasons }] of [
+    for (const [side, found] of [
       ['A', run],
-      ['B', other ?? run],
+      ['B', other],
     ] as const) {
+      if (found === undefined) continue;
+      const { verdict, reasons } = found;
       if (verdict === 'fail') notes.push(`${name}: ${side} FAILED: ${reasons.join('; ')}`);
+      const caution = cautionOf(found);
+      if (caution !== null) notes.push(`${name}: ${side} was ${caution}`);
     }
     const why = other === undefined ? 'only in A' : refusal(run, other);
     if (why !== null || other === undefined) {
@@ -65,7 +72,7 @@ export function compareFiles(fileA: string, fileB: string): { text: string; exit
     'One run each, at different times: the changes above may be the machine. Nothing is called better',
     'or worse; `ackbench compare <ref> <ref>` runs both in pairs and can tell.',
   );
-  return { text: `${lines.join('\n')}\n`, exitCode: ExitCode.Pass };
+  return { text: printable(`${lines.join('\n')}\n`), exitCode: ExitCode.Pass };
 }
 
 /** The result, or what is wrong with the file. */
@@ -81,12 +88,8 @@ function readResult(file: string): Read | string {
   if (value.schema !== 1 || !Array.isArray(value.scenarios)) {
     return `${file}: is no result file of schema 1`;
   }
-  const isWhole =
-    value.commit !== undefined &&
-    value.environment !== undefined &&
-    value.scenarios.every((run) => run?.load !== undefined && Array.isArray(run.variants));
-  if (!isWhole)
-    return `${file}: is not whole: a scenario, the commit or the environment is missing`;
+  const parsed = ResultShape.safeParse(value);
+  if (!parsed.success) return `${file}: is not whole: ${mistakesOf(parsed.error).join('; ')}`;
   return { file, result: value as Result };
 }
 

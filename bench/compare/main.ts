@@ -36,8 +36,8 @@ export async function compare(argv: readonly string[]): Promise<ExitCode> {
     process.stdout.write(renderComparison(comparison));
     const isWritten = keep(comparison, options);
     if (comparison.interrupted) return ExitCode.Interrupted;
-    if (!isWritten) return ExitCode.Invalid;
     if (comparison.verdict === 'worse') return ExitCode.Failed;
+    if (!isWritten) return ExitCode.Invalid;
     // A whole scenario without a number is no green light, whatever the others say.
     const isWhole = comparison.verdict !== 'invalid' && unmeasured(comparison).length === 0;
     return isWhole ? ExitCode.Pass : ExitCode.Invalid;
@@ -86,12 +86,7 @@ export async function runComparison(
   });
   const concluded = conclude(outcome);
   const isInterrupted = signal.aborted;
-  const isSelf =
-    a.checkout !== null &&
-    a.checkout.sha === b.checkout?.sha &&
-    !a.checkout.isDirty &&
-    !b.checkout.isDirty;
-  if (isSelf && !isInterrupted) {
+  if (isSelf(a, b) && !isInterrupted) {
     const changed = concluded.metrics.filter(({ verdict }) => /worse|better/.test(verdict));
     try {
       noteSelfComparison(outDir, {
@@ -124,6 +119,15 @@ export async function runComparison(
     ...concluded,
     falseAlarms: falseAlarmsOf(outDir, environment),
   };
+}
+
+/** The same version, or the same command, on both sides: whatever differs is a false alarm. */
+function isSelf(a: Side, b: Side): boolean {
+  if (a.checkout !== null) {
+    const isClean = !a.checkout.isDirty && b.checkout?.isDirty === false;
+    return isClean && a.checkout.sha === b.checkout?.sha;
+  }
+  return a.program?.kind === 'command' && b.checkout === null && a.label === b.label;
 }
 
 async function sideOf(

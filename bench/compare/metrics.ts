@@ -7,6 +7,7 @@ import type { ScenarioResult } from '../result.ts';
 export interface Metric {
   /** `scenario.figure`, as in a report. */
   readonly name: string;
+  readonly scenario: string;
   readonly unit: 'us' | '/s' | 'B' | 'packets';
   readonly tier: 1 | 2 | 3;
   /** Smallest change that matters, as a share: 0.02 = 2 %. */
@@ -16,7 +17,7 @@ export interface Metric {
   readonly read: (result: ScenarioResult) => number | null;
 }
 
-interface Figure extends Omit<Metric, 'name'> {
+interface Figure extends Omit<Metric, 'name' | 'scenario'> {
   readonly figure: string;
   readonly mode: 'open' | 'closed' | 'both';
 }
@@ -63,7 +64,9 @@ const FIGURES: readonly Figure[] = [
     tier: 1,
     delta: CPU_DELTA,
     isLowerBetter: true,
-    read: (result) => perMessage(result.bytes.sent + result.bytes.received, result),
+    // Not in results of old versions.
+    read: (result) =>
+      result.bytes === null ? null : perMessage(result.bytes.sent + result.bytes.received, result),
   },
   {
     figure: 'memory',
@@ -118,6 +121,7 @@ export function metricsOf(scenario: string, mode: string): Metric[] {
   const isMeant = (figure: Figure): boolean => figure.mode === 'both' || figure.mode === mode;
   return FIGURES.filter(isMeant).map(({ figure, unit, tier, delta, isLowerBetter, read }) => ({
     name: `${scenario}.${figure}`,
+    scenario,
     unit,
     tier,
     delta,

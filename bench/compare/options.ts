@@ -11,7 +11,7 @@ import {
 } from '../command-line.ts';
 import { type LoadScenario, parseScenario, readScenarioFile } from '../scenario.ts';
 import { PAIRS_MAX } from '../statistics/sign-flip.ts';
-import { parseCount, parseDurationMs } from '../units.ts';
+import { formatDurationMs, parseCount, parseDurationMs } from '../units.ts';
 import { isRef, type Side, sideOfText } from './side.ts';
 import { STAGE_1_PAIRS_MIN, STAGE_2_PAIRS_MIN } from './verdict.ts';
 
@@ -67,7 +67,7 @@ const DEFAULT_SCENARIOS: readonly unknown[] = [
     description: 'open loop, Poisson, far below saturation',
     clients: 200,
     load: { mode: 'open', ratePerSec: 4000 },
-    durationS: 3,
+    durationS: 4, // 12,000 messages in the window: p99 needs 10,000
     warmupS: 1,
     retransmit: { firstMs: 300, maxMs: 300 },
   },
@@ -104,7 +104,7 @@ function compareCommand(): Command {
     )
     .option('--clients <n>', 'clients of every scenario')
     .option('--rate <n>', 'messages per second of every open-loop scenario')
-    .option('--duration <time>', 'load of every slice, the warm-up included (default 3s)')
+    .option('--duration <time>', 'load of every slice, the warm-up included (default 3s to 4s)')
     .option('--warmup <time>', 'warm-up of every slice (default 1s)')
     .option('--seed <n>', 'seed of arrivals and of the order in pairs')
     .option('--workers <n>', 'generator threads')
@@ -126,7 +126,8 @@ export function parseCompare(
   const words = parseWords(command, argv, mistakes);
   if (words === 'done') return 'done';
   const flags = command.opts<CompareFlags>();
-  for (const word of words.slice(2)) mistakes.push(`unexpected word ${word}`);
+  const sidesByFlag = [flags.a, flags.b].filter((flag) => flag !== undefined).length;
+  for (const word of words.slice(2 - sidesByFlag)) mistakes.push(`unexpected word ${word}`);
   const number = (text: string | undefined, flag: string, rule: NumberRule): number | null =>
     numberOf(text, flag, { ...rule, mistakes });
   const whole = (text: string): number => (/^\d+$/.test(text) ? Number(text) : NaN);
@@ -149,11 +150,13 @@ export function parseCompare(
     parse: parseDurationMs,
     min: 500,
     max: 3_600_000,
+    format: formatDurationMs,
   });
   const warmupMs = number(flags.warmup, 'warmup', {
     parse: parseDurationMs,
     min: 0,
     max: 3_600_000,
+    format: formatDurationMs,
   });
   const seed = number(setting(flags.seed, 'SEED'), 'seed', {
     parse: whole,

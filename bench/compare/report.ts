@@ -32,6 +32,10 @@ export interface Comparison {
   falseAlarms: FalseAlarms | null;
 }
 
+/** A quantile without enough samples behind it is no number. */
+const TOO_FEW =
+  'too few messages for it (a p99 needs 10,000 in the window): give a longer --duration or a higher --rate';
+
 /** What the pairs say, in verdicts. */
 export function conclude(outcome: PairsOutcome): {
   metrics: MetricOutcome[];
@@ -45,7 +49,8 @@ export function conclude(outcome: PairsOutcome): {
   const invalid = metrics.filter(({ verdict }) => verdict === 'invalid');
   if (invalid.length > 0) {
     reasons.push(`no valid pair for ${invalid.map(({ name }) => name).join(', ')}`);
-    reasons.push(...commonest(outcome.pairs));
+    const said = commonest(outcome.pairs);
+    reasons.push(...(said.length > 0 ? said : [TOO_FEW]));
   }
   const failsB = outcome.auditFailures.some(({ side }) => side === 'b');
   return { metrics, verdict: failsB ? 'worse' : worstOf(metrics), reasons };
@@ -53,14 +58,10 @@ export function conclude(outcome: PairsOutcome): {
 
 /** Scenarios of which not one metric could be measured. */
 export function unmeasured({ metrics }: Pick<Comparison, 'metrics'>): string[] {
-  const names = [...new Set(metrics.map(({ name }) => scenarioOf(name)))];
-  return names.filter((scenario) =>
-    metrics.every(({ name, verdict }) => scenarioOf(name) !== scenario || verdict === 'invalid'),
+  const names = [...new Set(metrics.map(({ scenario }) => scenario))];
+  return names.filter((name) =>
+    metrics.every(({ scenario, verdict }) => scenario !== name || verdict === 'invalid'),
   );
-}
-
-function scenarioOf(metric: string): string {
-  return metric.slice(0, metric.lastIndexOf('.'));
 }
 
 /** Why slices were not measured: each reason once. */

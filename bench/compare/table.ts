@@ -95,7 +95,7 @@ function closing(comparison: Comparison): string[] {
   );
   lines.push(
     falseAlarms === null
-      ? 'false alarms on this machine: not known; compare a commit with itself now and then.'
+      ? 'false alarms on this machine: not known; compare a version with itself now and then.'
       : `false alarms on this machine: ${falseAlarms.alarms} of ${falseAlarms.comparisons} comparisons of a version with itself.`,
   );
   const note = interrupted ? ' interrupted:' : '';

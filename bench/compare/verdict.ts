@@ -36,6 +36,7 @@ export interface MetricPairs {
 
 export interface MetricOutcome {
   readonly name: string;
+  readonly scenario: string;
   readonly unit: Metric['unit'];
   readonly tier: Metric['tier'];
   readonly delta: number;
@@ -104,10 +105,10 @@ function judgeOne(
   corrected: number | null,
   isFinished: boolean,
 ): MetricOutcome {
-  const { name, unit, tier, delta, isLowerBetter } = metric;
+  const { name, scenario, unit, tier, delta, isLowerBetter } = metric;
   const decides = corrected !== null && stage2.length > 0 ? stage2 : [...stage1, ...stage2];
   const isFlaggedMetric = corrected !== null;
-  const base = { name, unit, tier, delta, isLowerBetter, isFlagged: isFlaggedMetric };
+  const base = { name, scenario, unit, tier, delta, isLowerBetter, isFlagged: isFlaggedMetric };
   if (decides.length === 0) {
     const nothing = { a: NaN, b: NaN, pairs: 0, meanLog: NaN, low: null, high: null, p: 1 };
     return { ...base, ...nothing, stage: 1, detectable: null, verdict: 'invalid' };

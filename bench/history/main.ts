@@ -2,7 +2,7 @@
 import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { describeEnvironment, nameOfMachine } from '../environment.ts';
-import { counted } from '../units.ts';
+import { counted, printable } from '../units.ts';
 import { type HistoryOptions, parseHistoryFlags } from './options.ts';
 import { chooseLines, readHistory } from './read.ts';
 import { historyFile } from './record.ts';
@@ -21,7 +21,7 @@ export async function history(argv: readonly string[]): Promise<ExitCode> {
     return ExitCode.Usage;
   }
   process.stdout.write(
-    options.isJson ? `${JSON.stringify(report, null, 1)}\n` : renderHistory(report),
+    options.isJson ? `${JSON.stringify(report, null, 1)}\n` : printable(renderHistory(report)),
   );
   return ExitCode.Pass;
 }
@@ -52,5 +52,5 @@ function prepare(options: HistoryOptions): HistoryReport | string {
 }
 
 function say(line: string): void {
-  process.stderr.write(`history: ${line}\n`);
+  process.stderr.write(`history: ${printable(line)}\n`);
 }

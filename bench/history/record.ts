@@ -5,6 +5,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { cautionOf } from '../caution.ts';
 import { metricsOf } from '../compare/metrics.ts';
 import type { Result, ScenarioResult, Verdict } from '../result.ts';
 
@@ -53,7 +54,10 @@ export function figuresOf(scenarios: readonly ScenarioResult[]): {
     if (!isMeasured(run)) continue;
     const name = run.variant === null ? run.name : `${run.name} ${run.variant}`;
     loads[name] = run.configHash;
+    // Of a load that nothing but its audit was judged by, and that was disturbed, costs alone are kept.
+    const isDisturbed = cautionOf(run) !== null;
     for (const metric of metricsOf(name, run.load.mode)) {
+      if (isDisturbed && metric.tier > 1) continue;
       const value = metric.read(run);
       if (value === null || !Number.isFinite(value) || value <= 0) continue;
       metrics[metric.name] = Number(value.toPrecision(6));

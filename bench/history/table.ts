@@ -44,12 +44,13 @@ function cells(metric: MetricReport): string[] {
     const values = group.filter((value) => value !== null);
     return values.length === 0 ? null : median(values);
   });
+  const moved = formatPercent(Math.log(last / first));
   return [
     metric.name,
     sparkline(blocks, 2 * metric.delta * median(known)),
     formatValue(metric, first),
     formatValue(metric, last),
-    formatPercent(Math.log(last / first)),
+    metric.changes.length > 0 ? moved : `~ (${moved})`,
   ];
 }
 

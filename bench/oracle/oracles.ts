@@ -1,5 +1,6 @@
 /** The oracles: a load whose result is known, what is expected of it, and what was reported. */
 import { instantsUs, type LatencySummary, Random } from '../../loadgen/index.ts';
+import { cautionOf } from '../caution.ts';
 import { ChildServer } from '../child-server.ts';
 import { runLoadOnce, type ServerEventTaken } from '../load-run.ts';
 import type { ScenarioResult } from '../result.ts';
@@ -83,6 +84,11 @@ function readingsOf(
   });
 }
 
+/** Of an oracle that was interrupted: nobody is told of it. */
+function nothingFound(name: string): Finding {
+  return { name, what: '', readings: [], ok: false, note: '', invalid: ['interrupted'] };
+}
+
 /** Gates that say the machine, not the tool, was at fault. An audit that fails is a bug of ours. */
 function invalidity(result: ScenarioResult): string[] {
   if (result.verdict === 'fail') throw new Error(`oracle: ${result.reasons.join('; ')}`);
@@ -110,6 +116,7 @@ export const stallOracle: Oracle = async ({ context, isQuick }) => {
     load({ ...common, name: 'stall', load: arrivals, judged: 'audit' }),
     null,
   );
+  if (context.signal.aborted) return nothingFound('stall');
   const naive = await runLoadOnce(
     context,
     load({ ...common, name: 'stall-naive', load: { mode: 'closed', outstanding: 10 } }),
@@ -132,7 +139,8 @@ export const stallOracle: Oracle = async ({ context, isQuick }) => {
     }),
     ok: true,
     note: '',
-    invalid: [...invalidity(result), ...invalidity(naive)],
+    // No gate of latency is asked here, so a disturbed machine must say so itself.
+    invalid: [...invalidity(result), ...[cautionOf(result) ?? []].flat(), ...invalidity(naive)],
   };
 };
 

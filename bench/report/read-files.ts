@@ -12,10 +12,13 @@ import { DEFAULT_MACHINES } from '../plan/inputs.ts';
 import type { Result } from '../result.ts';
 import type { CapacityView, ComparisonView, PageData, ResultView, ScenarioView } from './model.ts';
 import { runView } from './run-view.ts';
-import { CapacityShape, ComparisonShape, type ReadResult, ResultShape } from './shape.ts';
-
-/** Of one file; the first few say enough. */
-const MISTAKES_MAX = 5;
+import {
+  CapacityShape,
+  ComparisonShape,
+  mistakesOf,
+  type ReadResult,
+  ResultShape,
+} from './shape.ts';
 
 const KNOWN_SCHEMA = 1;
 const OF_KIND: Readonly<Record<string, number>> = { capacity: CAPACITY_SCHEMA };
@@ -89,11 +92,7 @@ function add<Shape extends z.ZodType>(
 ): string[] {
   const parsed = shape.safeParse(value);
   if (!parsed.success) {
-    const told = parsed.error.issues.map(
-      ({ path: at, message }) => `${at.join('.') || 'the file'}: ${message}`,
-    );
-    const more = told.length - MISTAKES_MAX;
-    return more > 0 ? [...told.slice(0, MISTAKES_MAX), `and ${more} more mistakes`] : told;
+    return mistakesOf(parsed.error);
   }
   try {
     take(parsed.data);

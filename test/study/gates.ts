@@ -53,6 +53,7 @@ export const studyGates: Study = async (context) => {
         .map(({ gates }) => ` [${gates.join(' ')}]`)
         .join('')}`,
     ],
+    hasJudged: outcomes.length > 0,
     ok: caught === saturated.length && rejected.length <= Math.ceil(healthy.length / 50),
     details: outcomes,
   };

@@ -79,10 +79,15 @@ async function main(): Promise<ExitCode> {
     log: (line) => process.stderr.write(`${line}\n`),
   };
   const outcome = await study.run(context);
+  const verdict = !outcome.hasJudged
+    ? 'NOTHING WAS JUDGED'
+    : outcome.ok
+      ? 'HOLDS'
+      : 'DOES NOT HOLD';
   const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
   const machine = `${environment.cpuModel}, ${environment.cores} cores, ${environment.node}`;
   process.stdout.write(
-    `${outcome.lines.join('\n')}\n${outcome.ok ? 'HOLDS' : 'DOES NOT HOLD'}: ${seconds} s, seed ${seed}, ${machine}\n`,
+    `${outcome.lines.join('\n')}\n${verdict}: ${seconds} s, seed ${seed}, ${machine}\n`,
   );
   if (values.json !== undefined) {
     const kept = { kind: 'study', name, environment, seed, runs, ...outcome };

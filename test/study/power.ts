@@ -20,10 +20,11 @@ export const studyPower: Study = async (context) => {
     [];
   try {
     for (let run = 0; run < runs && !signal.aborted; run++) {
-      // Anew each time: the machine's speed drifts, and a share of yesterday's cost is another share.
-      const costUs = await costOfMessage(context);
-      const burnUs = plantedShare * costUs;
-      const sides = [burningSide('as it is', 0), burningSide('planted', burnUs)] as const;
+      // Anew each time: what a message costs beside a round of work is not the same for ever.
+      const { messageUs, roundUs } = await costs(context);
+      if (signal.aborted) break;
+      const rounds = Math.round((plantedShare * messageUs) / roundUs);
+      const sides = [burningSide('as it is', 0), burningSide('planted', rounds)] as const;
       const options = compareOptions(...sides, {
         slice: COST_SLICE,
         seed: 1000 * seed + 50 * run,
@@ -43,7 +44,7 @@ export const studyPower: Study = async (context) => {
         seconds: durationS,
       });
       log(
-        `${run + 1} of ${runs}: ${burnUs.toFixed(2)} us on ${costUs.toFixed(2)} us: ${cpu.verdict}, ` +
+        `${run + 1} of ${runs}: ${rounds} rounds (${(rounds * roundUs).toFixed(2)} us) on ${messageUs.toFixed(2)} us: ${cpu.verdict}, ` +
           `${(100 * change).toFixed(1)} %, p ${cpu.p.toFixed(4)}, ${pairs.length} pairs, ${durationS.toFixed(0)} s`,
       );
     }
@@ -58,31 +59,42 @@ export const studyPower: Study = async (context) => {
       `planted ${(100 * plantedShare).toFixed(0)} % of server CPU per message: called worse in ${called} of ${found.length} comparisons`,
       `measured change: median ${(100 * median(found.map(({ change }) => change))).toFixed(1)} %; longest comparison ${longest.toFixed(0)} s`,
     ],
+    hasJudged: found.length > 0,
     ok: called >= Math.floor(aim * found.length),
     details: found,
   };
 };
 
+/** Rounds that are measured to know what one takes: some 5 µs, half of what a message costs. */
+const KNOWN_ROUNDS = 5000;
+
 /**
- * Server CPU per message without anything planted, µs, as a comparison measures it: of two servers at
- * once, which costs more than one alone. The median of some slices.
+ * What a message costs without anything planted, and what a round of work does, µs of server CPU, as a
+ * comparison measures it: two servers at once cost more than one alone. Medians of some slices.
  */
-async function costOfMessage({ pinning, seed, signal }: StudyContext): Promise<number> {
-  const costs: number[] = [];
+async function costs({ pinning, seed, signal }: StudyContext): Promise<{
+  readonly messageUs: number;
+  readonly roundUs: number;
+}> {
+  const found: { plain: number; burdened: number }[] = [];
   const progress = { start() {}, update() {}, phase() {}, end() {}, log() {} };
-  const run = async (seedOfRun: number): Promise<void> => {
-    const { program } = burningSide('', 0);
+  const run = async (rounds: number, seedOfRun: number): Promise<number> => {
+    const { program } = burningSide('', rounds);
     const servers = new ServerYard(pinning, [], program ?? undefined);
     try {
       const context = { seed: seedOfRun, workers: 1, servers, target: null, progress, signal };
       const { server } = await runLoadOnce(context, COST_SLICE, null);
-      if (server.cpuUsPerMessage !== null) costs.push(server.cpuUsPerMessage);
+      return server.cpuUsPerMessage ?? NaN;
     } finally {
       await servers.close();
     }
   };
   for (let i = 0; i < CALIBRATION_RUNS && !signal.aborted; i++) {
-    await Promise.all([run(seed + i), run(seed + i)]);
+    const [plain, burdened] = await Promise.all([run(0, seed + i), run(KNOWN_ROUNDS, seed + i)]);
+    found.push({ plain, burdened });
   }
-  return median(costs);
+  return {
+    messageUs: median(found.map(({ plain }) => plain)),
+    roundUs: median(found.map(({ plain, burdened }) => (burdened - plain) / KNOWN_ROUNDS)),
+  };
 }

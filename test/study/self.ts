@@ -57,6 +57,7 @@ export const studySelf: Study = async (context) => {
       `comparisons of a server with itself: ${found.length}, ${disturbed} of them beside a neighbour`,
       `metrics judged: ${metrics}, false alarms: ${alarms.length} in ${alarming.length} comparisons${alarms.map((text) => ` [${text}]`).join('')}`,
     ],
+    hasJudged: found.length > 0,
     ok: alarms.length <= Math.ceil(found.length / 30),
     details: found,
   };

@@ -16,6 +16,8 @@ export interface StudyContext {
 
 interface StudyOutcome {
   readonly lines: string[];
+  /** Whether any run was judged. */
+  readonly hasJudged: boolean;
   /** Whether the aim holds. */
   readonly ok: boolean;
   readonly details: unknown;
@@ -42,10 +44,10 @@ export const SLICE = load({
 /** For small changes of cost: 2 s after the compiler has been at it. */
 export const COST_SLICE = load({ ...SLICE, durationS: 3.5, warmupS: 1.5 });
 
-/** The reference server, slower by `burnUs` per message; 0 = as it is. */
-export function burningSide(label: string, burnUs: number): Side {
+/** The reference server with `rounds` of work more per message; 0 = as it is. */
+export function burningSide(label: string, rounds: number): Side {
   const script = path.join(import.meta.dirname, 'planted-server.ts');
-  const command = `exec "${process.execPath}" "${script}" --burn-us ${burnUs.toFixed(3)}`;
+  const command = `exec "${process.execPath}" "${script}" --burn-rounds ${Math.round(rounds)}`;
   return { label, program: { kind: 'command', command }, target: null, checkout: null };
 }
 

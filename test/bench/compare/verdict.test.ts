@@ -7,6 +7,7 @@ import { Random } from '../../../loadgen/index.ts';
 
 const cpu: Metric = {
   name: 'saturated.serverCpu',
+  scenario: 'saturated',
   unit: 'us',
   tier: 1,
   delta: 0.02,
