@@ -4,9 +4,11 @@ import * as assert from 'uvu/assert';
 import {
   formatBytes,
   formatCount,
+  formatDurationMs,
   formatUs,
   parseCount,
   parseDurationMs,
+  printable,
   significant,
 } from '../../bench/units.ts';
 import { LATENCY_MAX_US } from '../../loadgen/index.ts';
@@ -25,6 +27,20 @@ test('reads durations: plain seconds, one unit, or several', () => {
     ['1h2m3s4ms', 3_723_004],
   ];
   for (const [text, ms] of cases) assert.is(parseDurationMs(text), ms, text);
+});
+
+test('writes durations as they are read', () => {
+  for (const text of ['0ms', '500ms', '1s', '1m30s', '1h', '1h2m3s4ms', '168h']) {
+    assert.is(formatDurationMs(parseDurationMs(text)), text);
+  }
+});
+
+test('shows control characters of a file instead of sending them to the terminal', () => {
+  assert.is(
+    printable('a\u001b[2Jb\tc\u009bd\r\ne\u0000'),
+    'a\ufffd[2Jb\ufffdc\ufffdd\ufffd\ne\ufffd',
+  );
+  assert.is(printable('a line, × and ~\n'), 'a line, × and ~\n');
 });
 
 test('refuses what is no duration', () => {

@@ -48,6 +48,18 @@ test('a scenario with variants is kept as its variants, a closed loop with its t
   assert.equal(Object.keys(loads), ['a-scenario w1', 'a-scenario w16']);
 });
 
+test('a load judged by its audit alone, on a disturbed machine, keeps its costs and no latency', () => {
+  const latency = latencyReport();
+  latency.confirmUs = { ...latency.confirmUs, p50: 1234 };
+  const config = { judged: 'audit' };
+  const calm = scenarioResult({ latency, config });
+  assert.is(figuresOf([calm]).metrics['a-scenario.confirm.p50'], 1234);
+  const busy = { ...calm, extra: { processorTime: { stolen: 0, others: 0.4 } } };
+  const { metrics } = figuresOf([busy]);
+  assert.is(metrics['a-scenario.confirm.p50'], undefined);
+  assert.is(metrics['a-scenario.serverCpu'], 12.5);
+});
+
 test('what proved nothing has no numbers, and neither has what failed its audit', () => {
   for (const verdict of ['invalid', 'unknown', 'fail'] as const) {
     const bad = scenarioResult({ name: 'bad', verdict, reasons: ['lost: 1 of 1000 messages'] });
