@@ -3,7 +3,7 @@
  * Ctrl-C stops the load, settles, reports what was measured and exits with 130; a second Ctrl-C
  * ends at once.
  */
-import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { sayMistakes } from './command-line.ts';
 import { ExitCode, prepareThreads } from '../loadgen/index.ts';
@@ -40,6 +40,7 @@ import { type Scenario, thresholdsOf } from './scenario.ts';
 import { renderResult } from './table.ts';
 import type { Stop } from './threshold-watch.ts';
 import { judgeThreshold, type Threshold } from './thresholds.ts';
+import { writeWhole } from './write-file.ts';
 
 const EXIT_OF: Readonly<Record<Verdict, ExitCode>> = {
   pass: ExitCode.Pass,
@@ -279,13 +280,13 @@ function writeResult(result: Result, options: BenchOptions): boolean {
       process.stderr.write(`result: ${place}\n`);
     } catch (error) {
       isWritten = false;
-      process.stderr.write(`bench: cannot write the result: ${(error as Error).message}\n`);
+      process.stderr.write(`bench: cannot write ${place}: ${(error as Error).message}\n`);
     }
   };
   for (const file of files) {
     attempt(file, () => {
       if (file !== options.jsonFile && !existsSync(options.outDir)) mkdirSync(options.outDir);
-      writeFileSync(file, json);
+      writeWhole(file, json);
     });
   }
   for (const output of options.outputs) attempt(output.place, () => writeOutput(result, output));

@@ -3,7 +3,7 @@
  * measured is written after every run, so that Ctrl-C, or a machine that goes away, costs one run:
  * `--resume` goes on. Progress with the time left on stderr, the result on stdout.
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { sayMistakes } from '../command-line.ts';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
@@ -35,6 +35,7 @@ import { searchLambdaStar } from './search.ts';
 import { exitOf } from './verdict.ts';
 import { renderCapacity } from './table.ts';
 import { validateModel } from './validate.ts';
+import { writeWhole } from '../write-file.ts';
 
 /** Open files besides the clients' sockets. */
 const FILES_KEPT = 500;
@@ -191,11 +192,9 @@ class Calibration {
     for (const name of [place, ...(options.jsonFile === null ? [] : [options.jsonFile])]) {
       try {
         mkdirSync(path.dirname(path.resolve(name)), { recursive: true });
-        writeFileSync(`${name}.part`, text);
-        renameSync(`${name}.part`, name);
+        writeWhole(name, text);
       } catch (error) {
         this.isKept = false;
-        rmSync(`${name}.part`, { force: true });
         process.stderr.write(`capacity: cannot write ${name}: ${(error as Error).message}\n`);
       }
     }

@@ -2,7 +2,7 @@
  * `ackbench compare`. The table on stdout, progress on stderr. Ctrl-C keeps the pairs done so far and
  * reports them; a second one ends at once.
  */
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { sayMistakes } from '../command-line.ts';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
@@ -19,6 +19,7 @@ import { runPairs } from './pairs.ts';
 import { COMPARE_SCHEMA, type Comparison, conclude, unmeasured } from './report.ts';
 import { describeSide, type Side, sideOfRef } from './side.ts';
 import { renderComparison, renderComparisonMarkdown } from './table.ts';
+import { writeWhole } from '../write-file.ts';
 
 /** Runs the command; the exit code. */
 export async function compare(argv: readonly string[]): Promise<ExitCode> {
@@ -158,7 +159,7 @@ function keep(comparison: Comparison, options: CompareOptions): boolean {
   for (const [file, text] of files) {
     attempt(file, () => {
       mkdirSync(path.dirname(file), { recursive: true });
-      writeFileSync(file, text);
+      writeWhole(file, text);
       process.stderr.write(`comparison: ${file}\n`);
     });
   }

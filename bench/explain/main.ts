@@ -1,5 +1,4 @@
 /** `ackbench explain`. The story, the list or JSON on stdout; what is wrong on stderr. */
-import { writeFileSync } from 'node:fs';
 import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { counted } from '../units.ts';
@@ -14,6 +13,7 @@ import { labelOf } from './save.ts';
 import { tellStory } from './story.ts';
 import { renderStory } from './text.ts';
 import { rangeText, uidOf } from './users.ts';
+import { writeWhole } from '../write-file.ts';
 
 /** Runs the command; the exit code. */
 export async function explain(argv: readonly string[]): Promise<ExitCode> {
@@ -51,7 +51,7 @@ async function run(options: ExplainOptions): Promise<void> {
   if (lastSeq > seq) say(`this is the first of seq ${seq} … ${lastSeq}; name one to see another`);
   if (svgFile === null) return;
   try {
-    writeFileSync(svgFile, drawStory(story));
+    writeWhole(svgFile, drawStory(story));
   } catch (error) {
     throw new TraceFileError(`--svg: ${(error as Error).message}`);
   }

@@ -12,7 +12,6 @@
  * message, as most tools do, against the very same server. Exit codes: 0, 1 = a figure is off,
  * 2 = wrong usage, 3 = the machine was too disturbed to tell, 130.
  */
-import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ExitCode, prepareThreads } from '../../loadgen/index.ts';
 import { fileOf, parseWords, sayMistakes } from '../command-line.ts';
@@ -28,6 +27,7 @@ import {
   stallOracle,
 } from './oracles.ts';
 import { renderFindings } from './table.ts';
+import { writeWhole } from '../write-file.ts';
 
 const ORACLES = {
   stall: [stallOracle],
@@ -103,10 +103,13 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
   }
   process.stdout.write(renderFindings(findings, { isInterrupted: signal.aborted }));
   if (jsonFile !== null) {
-    writeFileSync(
-      jsonFile,
-      `${JSON.stringify({ kind: 'oracle', environment, findings }, null, 1)}\n`,
-    );
+    const kept = { kind: 'oracle', environment, findings };
+    try {
+      writeWhole(jsonFile, `${JSON.stringify(kept, null, 1)}\n`);
+    } catch (error) {
+      process.stderr.write(`oracle: cannot write ${jsonFile}: ${(error as Error).message}\n`);
+      return ExitCode.Invalid;
+    }
   }
   if (signal.aborted) return ExitCode.Interrupted;
   if (findings.some(({ invalid }) => invalid.length > 0)) return ExitCode.Invalid;

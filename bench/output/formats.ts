@@ -3,7 +3,7 @@
  * with a wish for one, and the writing. Everything that can be known before the run is said before the
  * run: nobody measures for ten minutes into a directory that does not exist.
  */
-import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { renderPage } from '../report/page-html.ts';
 import { emptyPage, viewOf } from '../report/read-files.ts';
@@ -16,6 +16,7 @@ import { renderJunit } from './junit.ts';
 import { renderMarkdown } from './markdown.ts';
 import { renderNdjson } from './ndjson.ts';
 import { renderPrometheus } from './prometheus.ts';
+import { writeWhole } from '../write-file.ts';
 
 interface TextFile {
   readonly file: string;
@@ -147,5 +148,5 @@ function isWritable(place: string): boolean {
 export function writeOutput(result: Result, { format, place }: Output): void {
   const known = FORMATS[format] as Format;
   if (known.place === 'directory') mkdirSync(place, { recursive: true });
-  for (const { file, text } of known.render(result, place)) writeFileSync(file, text);
+  for (const { file, text } of known.render(result, place)) writeWhole(file, text);
 }

@@ -1,11 +1,11 @@
 /** `ackbench plan`. Tables on stdout; what is wrong, and where results were written, on stderr. */
-import { writeFileSync } from 'node:fs';
 import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { type Block, renderMarkdown, renderText } from './blocks.ts';
 import { parsePlan, type SharedOptions } from './options.ts';
 import { planReportOf } from './report.ts';
 import { planBlocks } from './table.ts';
+import { writeWhole } from '../write-file.ts';
 
 /** Runs the command; the exit code. */
 export async function plan(argv: readonly string[]): Promise<ExitCode> {
@@ -44,7 +44,7 @@ export function writeFiles(
   for (const [file, text] of files) {
     if (file === null) continue;
     try {
-      writeFileSync(file, text());
+      writeWhole(file, text());
       process.stderr.write(`${command}: written: ${file}\n`);
     } catch (error) {
       isWritten = false;

@@ -1,11 +1,11 @@
 /** `ackbench report`. One line about the page on stdout; what is wrong with the files on stderr. */
-import { writeFileSync } from 'node:fs';
 import { sayMistakes } from '../command-line.ts';
 import { ExitCode } from '../../loadgen/index.ts';
 import { formatBytes } from '../units.ts';
 import { parseReportFlags } from './options.ts';
 import { renderPage } from './page-html.ts';
 import { readFiles } from './read-files.ts';
+import { writeWhole } from '../write-file.ts';
 
 /** Runs the command; the exit code. */
 export async function report(argv: readonly string[]): Promise<ExitCode> {
@@ -19,7 +19,7 @@ export async function report(argv: readonly string[]): Promise<ExitCode> {
   }
   const html = renderPage(page);
   try {
-    writeFileSync(options.outFile, html);
+    writeWhole(options.outFile, html);
   } catch (error) {
     say(`--out ${options.outFile}: ${(error as Error).message}`);
     return ExitCode.Usage;

@@ -179,6 +179,22 @@ test('a server B that does not start is worse than any A, one A that does not co
   );
 });
 
+test('a server B that fails its audit is worse at once', async () => {
+  const json = join(dir, 'audit.json');
+  const serve = `exec "${process.execPath}" "${join(ROOT, 'test/sabotaged/serve.ts')}" --store memory`;
+  const sides = ['--a', `${serve} --sabotage none`, '--b', `${serve} --sabotage corrupt`];
+  // Where a result can be written does not decide what it says.
+  const { code, stdout, stderr } = await runCli(
+    ['compare', ...sides, '--costs-only', '--json', json, '--markdown', '/dev/full', ...short],
+    env,
+  );
+  assert.is(code, 1, `${stdout}${stderr}`);
+  assert.match(stdout, /^WORSE: /m);
+  assert.match(stdout, 'the audit failed against B: corrupt');
+  assert.match(stderr, 'cannot write /dev/full');
+  assert.is(read(json).pairs.length, 1);
+});
+
 test('two result files are set side by side, and nothing is called better or worse', async () => {
   const [old, fresh] = [join(dir, 'old.json'), join(dir, 'fresh.json')];
   const result = resultOf([scenarioResult()]);

@@ -1,8 +1,8 @@
 /**
- * `node test/study/planted-server.ts --burn-us X --burn-rounds N`: the reference server, made slower by X µs
- * of processor time, or by N rounds of work, for every msg:R, and by nothing else. Work, other than time, takes
- * longer when the machine is slower, as everything else does: its share of a message's cost stays. Where to listen comes from the environment, as
- * for every command that `ackbench compare --a` starts. Ends at SIGTERM.
+ * `node test/study/planted-server.ts --burn-us X --burn-share S`: the reference server, made slower by X µs
+ * of processor time for every msg:R, or by a share S of whatever processor time it uses, and by nothing
+ * else. A share follows the machine, which is faster in one minute than in the next. Where to listen comes
+ * from the environment, as for every command that `ackbench compare --a` starts. Ends at SIGTERM.
  */
 import { parseArgs } from 'node:util';
 import {
@@ -16,16 +16,20 @@ import {
 } from '../../protocol/index.ts';
 import { createMemoryStore, loadServerConfig, startServer } from '../../server/index.ts';
 
-class BurningGateway<Handle> extends Gateway<Handle> {
-  private readonly burnMs: number;
-  private readonly rounds: number;
-  /** Kept, so that no compiler finds out that nobody wants it. */
-  private state = 1;
+/** Messages between two looks at the process's CPU: a look takes a microsecond. */
+const MESSAGES_PER_LOOK = 64;
 
-  constructor(options: GatewayOptions, { burnUs, rounds }: { burnUs: number; rounds: number }) {
+class BurningGateway<Handle> extends Gateway<Handle> {
+  private readonly burnUs: number;
+  private readonly share: number;
+  /** Of the share, µs. */
+  private burnedUs = 0;
+  private messages = 0;
+
+  constructor(options: GatewayOptions, { burnUs, share }: { burnUs: number; share: number }) {
     super(options);
-    this.burnMs = burnUs / 1000;
-    this.rounds = rounds;
+    this.burnUs = burnUs;
+    this.share = share;
   }
 
   override onPacket(
@@ -35,44 +39,48 @@ class BurningGateway<Handle> extends Gateway<Handle> {
     out: GatewayEffects<Handle>,
   ): void {
     if (packet.kind === Kind.MsgR) {
-      if (this.burnMs > 0) {
-        const untilMs = performance.now() + this.burnMs;
-        while (performance.now() < untilMs);
-      }
-      this.work();
+      if (this.burnUs > 0) burn(this.burnUs);
+      if (this.share > 0 && ++this.messages % MESSAGES_PER_LOOK === 0) this.burnShare();
     }
     super.onPacket(session, packet, nowMs, out);
   }
 
-  private work(): void {
-    let { state } = this;
-    for (let i = 0; i < this.rounds; i++) {
-      // xorshift32
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-    }
-    this.state = state;
+  private burnShare(): void {
+    const owedUs = this.share * (cpuUs() - this.burnedUs) - this.burnedUs;
+    if (owedUs > 0) this.burnedUs += burn(owedUs);
   }
 }
 
+/** How long it took, µs: a core that is taken away meanwhile is not burnt. */
+function burn(us: number): number {
+  const startUs = cpuUs();
+  const untilMs = performance.now() + us / 1000;
+  while (performance.now() < untilMs);
+  return cpuUs() - startUs;
+}
+
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
 const text = { type: 'string', default: '0' } as const;
-const { values } = parseArgs({ options: { 'burn-us': text, 'burn-rounds': text } });
-const [burnUs, rounds] = [Number(values['burn-us']), Number(values['burn-rounds'])];
+const { values } = parseArgs({ options: { 'burn-us': text, 'burn-share': text } });
+const [burnUs, share] = [Number(values['burn-us']), Number(values['burn-share'])];
 const loaded = loadServerConfig({
   flags: { host: '127.0.0.1', store: 'memory' },
   environment: process.env,
   file: undefined,
 });
-if ('mistakes' in loaded || loaded.jwtKey === undefined || !(burnUs >= 0 && rounds >= 0)) {
+if ('mistakes' in loaded || loaded.jwtKey === undefined || !(burnUs >= 0 && share >= 0)) {
   process.stderr.write('planted-server: wants ACKBENCH_PORT, ACKBENCH_JWT_KEY, and numbers\n');
   process.exit(ExitCode.Usage);
 }
 const server = await startServer({
   config: { ...loaded, jwtKey: loaded.jwtKey },
   store: createMemoryStore({ limits: loaded }),
-  ...(burnUs + rounds > 0 && {
-    makeGateway: (options) => new BurningGateway(options, { burnUs, rounds }),
+  ...(burnUs + share > 0 && {
+    makeGateway: (options) => new BurningGateway(options, { burnUs, share }),
   }),
 });
 process.once('SIGTERM', () => {

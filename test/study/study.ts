@@ -44,10 +44,10 @@ export const SLICE = load({
 /** For small changes of cost: 2 s after the compiler has been at it. */
 export const COST_SLICE = load({ ...SLICE, durationS: 3.5, warmupS: 1.5 });
 
-/** The reference server with `rounds` of work more per message; 0 = as it is. */
-export function burningSide(label: string, rounds: number): Side {
+/** The reference server, which uses a `share` more CPU; 0 = as it is. */
+export function burningSide(label: string, share: number): Side {
   const script = path.join(import.meta.dirname, 'planted-server.ts');
-  const command = `exec "${process.execPath}" "${script}" --burn-rounds ${Math.round(rounds)}`;
+  const command = `exec "${process.execPath}" "${script}" --burn-share ${share}`;
   return { label, program: { kind: 'command', command }, target: null, checkout: null };
 }
 
