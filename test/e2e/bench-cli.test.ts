@@ -318,7 +318,7 @@ test('a threshold with abortOnFail stops the load, and the run is settled, audit
   assert.is((scenario.extra['stopped'] as { threshold: string }).threshold, 'confirm.p50<1us');
   assert.match(
     stdout,
-    /! threshold confirm\.p50<1us missed: it is \d+, and the load was stopped after \d+ s/,
+    /! threshold confirm\.p50<1us missed: it is [\d.]+ (us|ms), and the load was stopped after \d+ s/,
   );
 });
 

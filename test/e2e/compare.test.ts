@@ -150,6 +150,18 @@ test('Ctrl-C keeps the pairs done so far and says so', async () => {
   );
 });
 
+/** The processes that end a server when its bench is killed. */
+function guardsIn(temp: string): number {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'latin1');
+      return command.includes('read -r line') && command.includes(temp);
+    } catch {
+      return false; // no process, or one that ended while we looked
+    }
+  }).length;
+}
+
 test('servers of a compare that is killed do not outlive it, and leave no data', async () => {
   const temp = join(dir, 'temp');
   mkdirSync(temp);
@@ -158,7 +170,7 @@ test('servers of a compare that is killed do not outlive it, and leave no data',
   const sides = ['--a', command, '--b', command, '--costs-only'];
   const cli = startCli(['compare', ...sides, ...short], { ...env, TMPDIR: temp });
   const dataDirs = (): string[] => readdirSync(temp).filter((name) => name.startsWith('ackbench-'));
-  await eventually('both servers', () => existsSync(pids) && dataDirs().length >= 2);
+  await eventually('both servers, and who ends them', () => guardsIn(temp) >= 2);
   cli.child.kill('SIGKILL');
   await cli.ended;
   const servers = readFileSync(pids, 'utf8').trim().split('\n').map(Number);
