@@ -22,6 +22,10 @@ export function parseWords(
     const { code, message } = error as { code: string; message: string };
     if (code === 'commander.helpDisplayed') return 'done';
     mistakes.push(message.replace(/^error: /, ''));
+    // Only the last word can miss its value; the others are looked at all the same.
+    if (code === 'commander.optionMissingArgument') {
+      return parseWords(command, argv.slice(0, -1), mistakes);
+    }
   }
   const isFlag = (word: string): boolean => word.startsWith('-') && word !== '-';
   for (const word of command.args) if (isFlag(word)) mistakes.push(`unknown flag ${word}`);

@@ -60,8 +60,7 @@ export function significant(value: number): string {
 
 /** What came from a file, fit for a terminal: control characters but the end of a line are shown, not obeyed. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+  return text.replace(/[^\P{Cc}\n]/gu, '\ufffd');
 }
 
 /** 90,000 -> `1m30s`; below a second in ms. */

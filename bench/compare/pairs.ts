@@ -292,9 +292,9 @@ async function runSlice(
 }
 
 /** Why the costs of an open loop are those of an overload; null = they are not. */
-function shortfallOf(
-  { load: { achievedPerSec } }: ScenarioResult,
-  { load }: LoadScenario,
+export function shortfallOf(
+  { load: { achievedPerSec } }: Pick<ScenarioResult, 'load'>,
+  { load }: Pick<LoadScenario, 'load'>,
 ): string | null {
   if (load.mode !== 'open') return null;
   const share = achievedPerSec / load.ratePerSec;

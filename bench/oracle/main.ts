@@ -89,15 +89,17 @@ export async function oracle(argv: readonly string[]): Promise<ExitCode> {
       for (const run of ORACLES[name]) {
         for (let attempt = 0; attempt <= REPEATS_MAX && !signal.aborted; attempt++) {
           const finding = await run({ context, isQuick: flags.quick === true });
-          if (finding.invalid.length > 0 && attempt < REPEATS_MAX && !signal.aborted) {
+          if (finding.invalid.length > 0 && attempt < REPEATS_MAX) {
             progress.log(`${finding.name}: once more: ${finding.invalid.join('; ')}`);
             continue;
           }
-          if (!signal.aborted) findings.push(finding);
+          findings.push(finding);
           break;
         }
       }
     }
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
     await servers.close();
   }

@@ -84,9 +84,11 @@ function readingsOf(
   });
 }
 
-/** Of an oracle that was interrupted: nobody is told of it. */
-function nothingFound(name: string): Finding {
-  return { name, what: '', readings: [], ok: false, note: '', invalid: ['interrupted'] };
+/** One run; throws after an interruption, which no further run is started for. */
+async function runOnce(context: RunContext, scenario: LoadScenario): Promise<ScenarioResult> {
+  const result = await runLoadOnce(context, scenario, null);
+  context.signal.throwIfAborted();
+  return result;
 }
 
 /** Gates that say the machine, not the tool, was at fault. An audit that fails is a bug of ours. */
@@ -110,17 +112,14 @@ export const stallOracle: Oracle = async ({ context, isQuick }) => {
     serverEvents: [{ atS: 2, action: 'pause', forMs: 1000 * stallS }],
   };
   const arrivals = { mode: 'open', ratePerSec, arrivals: 'constant' };
-  const result = await runLoadOnce(
+  const result = await runOnce(
     context,
     // A stall is no steady state, which the gates of latency ask for.
     load({ ...common, name: 'stall', load: arrivals, judged: 'audit' }),
-    null,
   );
-  if (context.signal.aborted) return nothingFound('stall');
-  const naive = await runLoadOnce(
+  const naive = await runOnce(
     context,
     load({ ...common, name: 'stall-naive', load: { mode: 'closed', outstanding: 10 } }),
-    null,
   );
   const [stall] = result.extra['serverEvents'] as ServerEventTaken[];
   // What is known is how long it was stopped, not how long it was to be: timers are late.
@@ -160,7 +159,7 @@ async function against(
   );
   try {
     const target = { url: server.url, jwtKey: 'the oracle trusts everybody', isInsecure: false };
-    return await runLoadOnce({ ...context, target }, scenario, null);
+    return await runOnce({ ...context, target }, scenario);
   } finally {
     server.stop();
   }
@@ -311,7 +310,7 @@ const IMPOSSIBLE_PER_SEC = 150_000;
 
 /** A load that the generator cannot keep up with: no number may come of it. */
 export const saturationOracle: Oracle = async ({ context, isQuick }) => {
-  const result = await runLoadOnce(
+  const result = await runOnce(
     context,
     load({
       name: 'saturation',
@@ -322,7 +321,6 @@ export const saturationOracle: Oracle = async ({ context, isQuick }) => {
       inflightMax: 1_000_000,
       retransmit: { firstMs: 2000, maxMs: 2000 },
     }),
-    null,
   );
   const { confirmServiceUs, confirmUs } = result.latency;
   const failed = result.gates.filter((gate) => !gate.ok).map(({ id }) => id);

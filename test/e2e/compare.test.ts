@@ -253,6 +253,9 @@ test('every wrong flag and word is listed at once, exit code 2', async () => {
     'also-none: no such commit',
     '/nowhere.yaml',
   );
+  const valueless = await runCli(['compare', 'no-such-ref', '--nonsense', '--seed'], env);
+  refused(valueless, "'--seed <n>' argument missing", 'no-such-ref: no such', '--nonsense');
+  assert.not.match(valueless.stderr, 'what is A?');
   refused(await runCli(['compare'], env), 'what is A?');
   refused(
     await runCli(['compare', '--a', 'ws://10.0.0.1:9400', '--b', 'ws://127.0.0.1:1'], env),

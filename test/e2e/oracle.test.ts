@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Finding } from '../../bench/oracle/oracles.ts';
-import { runCli, stopAll } from '../support/bench-process.ts';
+import { eventually, runCli, startCli, stopAll } from '../support/bench-process.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'ackbench-oracle-test-'));
 test.after(() => {
@@ -40,6 +40,16 @@ test('a generator that cannot keep up is declared invalid', async () => {
   const { code, found, said } = await findings('saturation');
   assert.is(code, 0, said);
   assert.match(found[0]?.note ?? '', /^invalid: .*the generator was the bottleneck/);
+});
+
+test('Ctrl-C ends it at once, with what was found so far', async () => {
+  const cli = startCli(['oracle', 'stall', 'saturation', '--quick']);
+  await eventually('the stall', () => cli.stderr().includes('stall: started'));
+  cli.child.kill('SIGINT');
+  const { code, stdout, stderr } = await cli.ended;
+  assert.is(code, 130, stderr);
+  assert.match(stdout, 'INTERRUPTED: 0 of 0 oracles');
+  assert.not.match(stderr, /stall-naive|saturation: started|^\s+at /m);
 });
 
 test('unknown oracles and flags are named, exit code 2', async () => {
