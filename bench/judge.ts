@@ -48,7 +48,6 @@ export function judge(input: JudgeInput): ScenarioResult {
   const due = sum(({ window }) => window.due);
   const sent = sum(({ window }) => window.sent);
   const cpuUs = sum(({ health }) => health.cpuUs);
-  const submitted = sum(({ counters }) => counters.submitted);
   const busyMean = Math.max(...reports.map(({ health }) => health.busyMean));
   const busyMax = Math.max(...reports.map(({ health }) => health.busyMax));
   const loopDelayP99Us = Math.max(...reports.map(({ health }) => health.loopDelayP99Us));
@@ -139,7 +138,7 @@ export function judge(input: JudgeInput): ScenarioResult {
       peakRssBytes: input.peakRssBytes,
     },
     generator: {
-      cpuUsPerMessage: submitted === 0 ? 0 : cpuUs / submitted,
+      cpuUsPerMessage: settledInside === 0 ? 0 : cpuUs / settledInside,
       eluMean: busyMean,
       eluMax: busyMax,
       loopDelayP99Us,

@@ -14,7 +14,7 @@ import {
 } from 'node:perf_hooks';
 
 export interface LoopHealth {
-  /** Over the load. */
+  /** Over the window. */
   busyMean: number;
   /** Busiest second. */
   busyMax: number;
@@ -28,6 +28,8 @@ export interface LoopHealth {
 const DELAY_RESOLUTION_MS = 1;
 /** A longer empty turn was interrupted by something else and says nothing about polling. */
 const EMPTY_TURN_MAX_MS = 0.05;
+/** A second may be taken a little before the instant at which `start` is called. */
+const SECOND_SLACK_MS = 500;
 
 export class LoopMeter {
   private readonly delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
@@ -46,9 +48,12 @@ export class LoopMeter {
   private startElu: EventLoopUtilization = performance.eventLoopUtilization();
   private totalElu: EventLoopUtilization | null = null;
   private secondElu: EventLoopUtilization = this.startElu;
-  private secondStartMs = 0;
+  private secondStartMs = performance.now();
   private busyMax = 0;
   private isRunning = false;
+  /** `idlePollMs` at `start`. */
+  private startIdlePollMs = 0;
+  private measuredIdlePollMs = 0;
 
   constructor() {
     this.observer = new PerformanceObserver((list) => {
@@ -56,14 +61,15 @@ export class LoopMeter {
     });
   }
 
+  /** From here on, once. Seconds go on as they were: one that has begun is not in the figures. */
   start(): void {
     this.isRunning = true;
     this.delay.enable();
     this.observer.observe({ entryTypes: ['gc'] });
-    this.startMs = this.secondStartMs = this.lastTurnMs = performance.now();
-    this.idlePollMs = this.idlePollTakenMs = 0;
+    this.startMs = performance.now();
+    this.startIdlePollMs = this.idlePollMs;
     this.startCpu = process.threadCpuUsage();
-    this.startElu = this.secondElu = performance.eventLoopUtilization();
+    this.startElu = performance.eventLoopUtilization();
   }
 
   stop(): void {
@@ -72,6 +78,7 @@ export class LoopMeter {
     this.delay.disable();
     this.observer.disconnect();
     this.endMs = performance.now();
+    this.measuredIdlePollMs = this.idlePollMs - this.startIdlePollMs;
     const cpu = process.threadCpuUsage(this.startCpu);
     this.cpuUs = cpu.user + cpu.system;
     this.totalElu = performance.eventLoopUtilization(this.startElu);
@@ -99,25 +106,26 @@ export class LoopMeter {
     const elu = performance.eventLoopUtilization(this.secondElu);
     const elapsedMs = nowMs - this.secondStartMs;
     const idleMs = elu.idle + this.idlePollMs - this.idlePollTakenMs;
+    const isMeasured = this.isRunning && this.secondStartMs > this.startMs - SECOND_SLACK_MS;
     this.secondElu = performance.eventLoopUtilization();
     this.secondStartMs = nowMs;
     this.idlePollTakenMs = this.idlePollMs;
     const share = elapsedMs <= 0 ? 0 : clamp01(1 - idleMs / elapsedMs);
-    if (this.isRunning) this.busyMax = Math.max(this.busyMax, share);
+    if (isMeasured) this.busyMax = Math.max(this.busyMax, share);
     return share;
   }
 
   health(): LoopHealth {
     const elapsedMs = Math.max(this.endMs - this.startMs, 1e-3);
-    const idleMs = (this.totalElu?.idle ?? 0) + this.idlePollMs;
-    const busyMean = clamp01(1 - idleMs / elapsedMs);
+    const idleMs = (this.totalElu?.idle ?? 0) + this.measuredIdlePollMs;
+    const busyMean = this.totalElu === null ? 0 : clamp01(1 - idleMs / elapsedMs);
     return {
       busyMean,
       busyMax: Math.max(this.busyMax, busyMean),
       // The histogram counts from one tick to the next: the tick itself is no delay.
       loopDelayP99Us: Math.max(0, this.delay.percentile(99) / 1000 - DELAY_RESOLUTION_MS * 1000),
       gcShare: clamp01(this.gcMs / elapsedMs),
-      cpuUs: this.cpuUs * (elapsedMs > 0 ? 1 - Math.min(this.idlePollMs / elapsedMs, 1) : 1),
+      cpuUs: this.cpuUs * (1 - Math.min(this.measuredIdlePollMs / elapsedMs, 1)),
       elapsedUs: elapsedMs * 1000,
     };
   }

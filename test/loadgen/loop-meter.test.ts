@@ -81,6 +81,23 @@ test('a blocked loop shows in the delay', async () => {
   assert.ok(loopDelayP99Us > 20_000, `p99 ${loopDelayP99Us} us`);
 });
 
+test('what the loop did before the start is in no figure', async () => {
+  const meter = new LoopMeter();
+  for (let i = 0; i < 8; i++) {
+    spin(40);
+    meter.onTurn({ didWork: true, isPolling: true });
+    await nextTurn();
+  }
+  assert.ok(meter.takeBusyShare() > 0.8);
+  meter.start();
+  await sleep(SPAN_MS);
+  meter.stop();
+  const { busyMean, busyMax, elapsedUs } = meter.health();
+  assert.ok(busyMean < 0.5, `busy ${busyMean}`);
+  assert.ok(busyMax < 0.5, `busiest second ${busyMax}`);
+  assert.ok(elapsedUs < 5 * SPAN_MS * 1000);
+});
+
 test('figures are taken once the load is over and stay as they are', async () => {
   const meter = new LoopMeter();
   meter.start();
