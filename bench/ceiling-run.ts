@@ -20,6 +20,7 @@ import { runLoadOnce } from './load-run.ts';
 import type { ScenarioResult } from './result.ts';
 import { pause, type RunContext } from './rig.ts';
 import { type CeilingScenario, type LoadScenario, parseScenario } from './scenario.ts';
+import { median } from './statistics/median.ts';
 import { counted, formatCount } from './units.ts';
 
 /** What an echo load measured; µs of CPU per echo. */
@@ -407,12 +408,4 @@ function medians<Figures extends object>(all: readonly Figures[]): Figures | nul
       return [key, knownMedian(values)];
     }),
   ) as Figures;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return sorted.length % 2 === 1
-    ? (sorted[Math.floor(middle)] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

@@ -3,6 +3,7 @@
  * the limits were calibrated there with healthy and with saturated runs.
  */
 import type { Gate } from './result.ts';
+import { median } from './statistics/median.ts';
 import { theilSen } from './statistics/theil-sen.ts';
 
 export interface GateInput {
@@ -178,11 +179,6 @@ function steadinessGates(input: GateInput): Gate[] {
 function mean(values: readonly number[]): number {
   if (values.length === 0) return 0;
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] as number;
 }
 
 /** What a failed gate says about the run, in words. */

@@ -41,6 +41,7 @@ export class LoopMeter {
   private emptyTurnMs = 0;
   private wasPolling = false;
   private gcMs = 0;
+  private startAtMs = Infinity;
   private startMs = 0;
   private endMs = 0;
   private startCpu = process.threadCpuUsage();
@@ -61,9 +62,15 @@ export class LoopMeter {
     });
   }
 
+  /** `start` at the first turn that ends in so many ms or later. */
+  startIn(ms: number): void {
+    this.startAtMs = performance.now() + ms;
+  }
+
   /** From here on, once. Seconds go on as they were: one that has begun is not in the figures. */
   start(): void {
     this.isRunning = true;
+    this.startAtMs = Infinity;
     this.delay.enable();
     this.observer.observe({ entryTypes: ['gc'] });
     this.startMs = performance.now();
@@ -73,6 +80,7 @@ export class LoopMeter {
   }
 
   stop(): void {
+    this.startAtMs = Infinity;
     if (!this.isRunning) return;
     this.isRunning = false;
     this.delay.disable();
@@ -98,6 +106,7 @@ export class LoopMeter {
     }
     this.wasPolling = turn.isPolling;
     this.lastTurnMs = nowMs;
+    if (nowMs >= this.startAtMs) this.start();
   }
 
   /** Busy share since the last call. */

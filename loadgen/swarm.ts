@@ -93,8 +93,6 @@ export class Swarm {
   /** Those who are online during the load, and may send. */
   readonly senders: VirtualClient[] = [];
   private readonly meter = new LoopMeter();
-  /** When the window begins that the meter is for: compiling during the warm-up is none of its business. */
-  private windowFromUs = Infinity;
   private isStopped = false;
   private stampAge = 0;
   private onlineCount = 0;
@@ -170,10 +168,6 @@ export class Swarm {
     const turn = (): void => {
       if (this.isStopped) return;
       const now = this.touch();
-      if (now >= this.windowFromUs) {
-        this.windowFromUs = Infinity;
-        this.meter.start();
-      }
       this.wheel.advance(now / 1000);
       this.workload.runDue(now);
       const reads = this.hub.reads;
@@ -220,7 +214,8 @@ export class Swarm {
   /** Starts the load at `startUs` on the monotonic clock. */
   startLoad(startUs: number): void {
     this.tally.start(startUs);
-    this.windowFromUs = startUs + this.config.warmupMs * 1000;
+    // Compiling during the warm-up is none of its business.
+    this.meter.startIn((startUs - this.touch()) / 1000 + this.config.warmupMs);
     this.workload.start(startUs);
   }
 
@@ -229,7 +224,6 @@ export class Swarm {
     if (!this.workload.isRunning) return;
     this.workload.stop();
     this.tally.stop(this.touch());
-    this.windowFromUs = Infinity;
     this.meter.stop();
   }
 

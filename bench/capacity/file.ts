@@ -164,13 +164,15 @@ export interface NetworkLaw {
 }
 
 export interface Validation {
-  /** Mean and largest relative error, and the share of held-out points inside their 90 % interval. */
+  /** Mean and largest relative error over points (medians of their runs), and the share of runs inside their 90 % interval. */
   layers: {
     layer: 'cpu' | 'throughput' | 'memory' | 'network' | 'p99';
     points: number;
     meanError: number;
     maxError: number;
     coverage: number | null;
+    /** Runs that the coverage is of. */
+    judged: number;
   }[];
   /** Why node counts must not be printed; null = they may. */
   refusal: string | null;

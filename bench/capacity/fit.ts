@@ -1,10 +1,12 @@
 /**
  * The model, from runs: service demands by non-negative least squares on the busy share, memory by the
- * same on resident bytes, latency laws on the runs whose messages all went to receivers online.
+ * same on resident bytes, latency laws on the runs whose messages all went to receivers online, by least
+ * absolute deviations: a machine that pauses during one run makes its p99 several times longer.
  *
  * Errors are relative (rows are divided by what was measured), because a run at a tenth of the load says
  * as much about a demand as one at full load.
  */
+import { leastAbsoluteLog } from '../statistics/least-absolute-log.ts';
 import { nonNegativeLeastSquares } from '../statistics/nnls.ts';
 import { type Operation, OPERATIONS, type CapacityRun, type Parameters } from './file.ts';
 
@@ -77,16 +79,12 @@ export function hasPlainLatency({ isLatencyValid, offlineShare, measured }: Capa
 /** q(rho) = a + b rho / (1 - rho), each quantile for itself. */
 function fitLatency(runs: readonly CapacityRun[]): Parameters['latency'] {
   return QUANTILES.map((quantile) => {
-    const seen = runs.filter((run) => hasPlainLatency(run) && run.measured.confirmUs[quantile]);
-    const rows = seen.map(({ measured }) => {
-      const us = measured.confirmUs[quantile] as number;
+    const points = runs.filter(hasPlainLatency).flatMap(({ measured }) => {
+      const y = measured.confirmUs[quantile];
       const rho = Math.min(0.99, measured.cpuShare as number);
-      return [1 / us, rho / (1 - rho) / us];
+      return y ? [{ x: rho / (1 - rho), y }] : [];
     });
-    const [aUs = 0, bUs = 0] = nonNegativeLeastSquares(
-      rows,
-      rows.map(() => 1),
-    );
-    return { quantile, aUs, bUs };
+    const { a, b } = leastAbsoluteLog(points);
+    return { quantile, aUs: a, bUs: b };
   });
 }

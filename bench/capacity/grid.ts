@@ -20,8 +20,9 @@ type Row = Partial<Omit<Point, 'ratePerSec' | 'heldOut'>> & {
   readonly shares: readonly number[];
 };
 
-/** Fitted points are run so often; held-out ones once. */
+/** Fitted points are run so often; held-out ones once, but for those whose latency is judged. */
 const REPEATS = 2;
+const LATENCY_REPEATS = 3;
 const LARGE_PAYLOAD_BYTES = 1024;
 
 export function gridOf(options: GridOptions): Point[] {
@@ -59,6 +60,8 @@ export function gridOf(options: GridOptions): Point[] {
   }
   const { shares, ...rest } = mixed;
   for (const share of shares) heldOut.push(pointOf(rest, share, 'mix', options));
+  const plain = isQuick ? [] : heldOut.filter(isPlain);
+  for (let i = 1; i < LATENCY_REPEATS; i++) heldOut.push(...plain);
   // In rounds, so that what the machine does for a while hits a point and its repeat differently; the
   // held-out ones in between, not when the machine is another.
   const rounds = Array.from({ length: isQuick ? 1 : REPEATS }, () => fitted).flat();
@@ -69,6 +72,11 @@ export function gridOf(options: GridOptions): Point[] {
       return between === undefined ? [point] : [point, between];
     })
     .concat(heldOut.slice(Math.floor(rounds.length / every)));
+}
+
+/** The p99 of one run of a few seconds is that of the machine's pauses in it: judged is a median. */
+function isPlain({ offlineShare, churn, dropShare }: Point): boolean {
+  return offlineShare === 0 && churn === null && dropShare === 0;
 }
 
 function pointOf(

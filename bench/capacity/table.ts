@@ -1,4 +1,5 @@
 /** A capacity result for the terminal: the rate first, then what it costs, then how far to trust it. */
+import { coverageOf } from './validate.ts';
 import { columns } from '../columns.ts';
 import { formatBytes, formatCount, formatUs, significant } from '../units.ts';
 import { type CapacityFile, OPERATIONS, type Operation } from './file.ts';
@@ -149,7 +150,10 @@ function renderValidation({ layers, refusal }: NonNullable<CapacityFile['validat
     points === 0 ? '-' : percent(maxError),
     coverage === null ? '-' : percent(coverage),
   ]);
-  const lines = [columns([['held out', 'runs', 'mean error', 'largest', 'inside 90 %'], ...rows])];
+  const inside = coverageOf(layers);
+  if (inside !== null) rows.push(['together', '', '', '', percent(inside)]);
+  const head = ['held out', 'points', 'mean error', 'largest', 'runs inside 90 %'];
+  const lines = [columns([head, ...rows])];
   if (refusal !== null) lines.push(`NO NODE COUNTS from this: ${refusal}`);
   return lines;
 }

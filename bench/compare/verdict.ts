@@ -9,6 +9,7 @@
  * is proof of sameness and not lack of proof; otherwise `inconclusive`.
  */
 import { holm } from '../statistics/holm.ts';
+import { median } from '../statistics/median.ts';
 import { type Interval, signFlipInterval, signFlipP } from '../statistics/sign-flip.ts';
 import { studentQuantile } from '../statistics/student.ts';
 import type { Metric } from './metrics.ts';
@@ -63,14 +64,6 @@ const differences = (pairs: readonly PairValue[]): number[] =>
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((x, y) => x - y);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
 
 /** Rounding must not make a change of exactly δ too small. */
 const reaches = (change: number, delta: number): boolean =>

@@ -7,7 +7,7 @@
  *     suspects  c..d          the last commit before the change to the first one after it
  */
 import { Random } from '../../loadgen/index.ts';
-import { median } from '../compare/verdict.ts';
+import { median } from '../statistics/median.ts';
 import { type ChangePoint, eDivisive } from '../statistics/e-divisive.ts';
 import { falseDiscoveryLimit } from './false-discoveries.ts';
 import type { HistoryLine } from './record.ts';

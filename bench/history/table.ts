@@ -4,7 +4,7 @@
  */
 import { columns } from '../columns.ts';
 import { formatMetric, formatPercent } from '../compare/table.ts';
-import { median } from '../compare/verdict.ts';
+import { median } from '../statistics/median.ts';
 import { counted } from '../units.ts';
 import { type Change, RUNS_MIN, type Suspects } from './changes.ts';
 import type { HistoryReport, MetricReport } from './report.ts';

@@ -330,6 +330,7 @@ export const CapacityShape = z.looseObject({
           meanError: number,
           maxError: number,
           coverage: known,
+          judged: number,
         }),
       ),
       refusal: text.nullable(),

@@ -98,6 +98,26 @@ test('what the loop did before the start is in no figure', async () => {
   assert.ok(elapsedUs < 5 * SPAN_MS * 1000);
 });
 
+test('a start that is set for later comes with the first turn after it, and never once stopped', async () => {
+  const meter = new LoopMeter();
+  const turn = { didWork: false, isPolling: false };
+  meter.startIn(20);
+  meter.onTurn(turn);
+  await sleep(60);
+  meter.onTurn(turn);
+  await sleep(60);
+  meter.stop();
+  const { elapsedUs } = meter.health();
+  assert.ok(elapsedUs >= 50_000, `${elapsedUs} us`);
+
+  const stopped = new LoopMeter();
+  stopped.startIn(20);
+  stopped.stop();
+  await sleep(60);
+  stopped.onTurn(turn);
+  assert.is(stopped.health().busyMean, 0);
+});
+
 test('figures are taken once the load is over and stay as they are', async () => {
   const meter = new LoopMeter();
   meter.start();

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runComparison } from '../../bench/compare/main.ts';
-import { median } from '../../bench/compare/verdict.ts';
+import { median } from '../../bench/statistics/median.ts';
 import { burningSide, compareOptions, COST_SLICE, type Study } from './study.ts';
 
 export const studyPower: Study = async (context) => {

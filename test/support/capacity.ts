@@ -202,7 +202,9 @@ export function capacityFile(changed: Partial<CapacityFile> = {}): CapacityFile 
     ],
     model: MODEL,
     validation: {
-      layers: [{ layer: 'cpu', points: 6, meanError: 0.02, maxError: 0.05, coverage: 0.9 }],
+      layers: [
+        { layer: 'cpu', points: 6, meanError: 0.02, maxError: 0.05, coverage: 0.9, judged: 6 },
+      ],
       refusal: null,
     },
     ...changed,

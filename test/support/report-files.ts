@@ -230,8 +230,8 @@ export function searchedCapacity(): CapacityFile {
     },
     validation: {
       layers: [
-        { layer: 'cpu', points: 6, meanError: 0.02, maxError: 0.05, coverage: 0.9 },
-        { layer: 'p99', points: 6, meanError: 0.11, maxError: 0.25, coverage: 0.8 },
+        { layer: 'cpu', points: 6, meanError: 0.02, maxError: 0.05, coverage: 0.9, judged: 6 },
+        { layer: 'p99', points: 6, meanError: 0.11, maxError: 0.25, coverage: 0.8, judged: 6 },
       ],
       refusal: null,
     },

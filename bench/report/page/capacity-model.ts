@@ -168,11 +168,11 @@ export function validationPanel({ validation }: CapacityView): HTMLElement | nul
     table(
       [
         { name: 'layer' },
-        { name: 'runs', isNumber: true },
+        { name: 'points', isNumber: true },
         { name: 'mean error', isNumber: true },
         { name: 'of 15 %', isBar: true },
         { name: 'largest', isNumber: true },
-        { name: 'inside 90 %', isNumber: true },
+        { name: 'runs inside 90 %', isNumber: true },
       ],
       validation.layers.map(({ layer, points, meanError, maxError, coverage }) => [
         layer,

@@ -14,7 +14,7 @@ import { gridOf } from '../../../bench/capacity/grid.ts';
 import { networkLaw } from '../../../bench/capacity/network.ts';
 import type { Point } from '../../../bench/capacity/point.ts';
 import { networkBytesPerSec } from '../../../bench/capacity/predict.ts';
-import { validateModel } from '../../../bench/capacity/validate.ts';
+import { coverageOf, validateModel } from '../../../bench/capacity/validate.ts';
 import { Random } from '../../../loadgen/index.ts';
 
 const DEMAND_US: Record<Operation, number> = {
@@ -126,6 +126,40 @@ test('is within its promise on held-out points and the held-out mix of a noisy s
   assert.ok((cpu?.coverage ?? 0) >= 0.8, `${cpu?.coverage}`);
   const memory = layers.find(({ layer }) => layer === 'memory');
   assert.ok((memory?.meanError ?? 1) < 0.02);
+  const together = coverageOf(layers) ?? 0;
+  const [least, most] = layers
+    .flatMap(({ coverage }) => coverage ?? [])
+    .sort((a, b) => a - b)
+    .filter((_, i, all) => i === 0 || i === all.length - 1) as [number, number];
+  assert.ok(least <= together && together <= most, `${least} ${together} ${most}`);
+});
+
+test('of the repeats of a held-out point the median is judged, and one that the machine paused in is not', () => {
+  const runs = GRID.map((point) => runAt(point));
+  const fitted = fitParameters(fittedOf(runs));
+  assert.ok(fitted !== null);
+  const repeats = runs.filter(({ heldOut, mix }) => heldOut === 'point' && mix === 'online');
+  const points = new Set(repeats.map(({ ratePerSec }) => ratePerSec));
+  assert.is(repeats.length, 3 * points.size);
+  for (const ratePerSec of points) {
+    const one = repeats.find((run) => run.ratePerSec === ratePerSec) as CapacityRun;
+    one.measured.confirmUs.p99 = 8 * (one.measured.confirmUs.p99 as number);
+  }
+  const network = networkLaw(runs, 128);
+  const { layers } = validateModel(runs, { fitted, replicates: [fitted], network });
+  const p99 = layers.find(({ layer }) => layer === 'p99');
+  assert.ok((p99?.meanError ?? 1) < 1e-6, `${p99?.meanError}`);
+  assert.ok((p99?.judged ?? 0) > (p99?.points ?? 0));
+});
+
+test('one fitted run in four that the machine paused in does not move the latency law', () => {
+  const runs = fittedOf(GRID.map((point) => runAt(point)));
+  for (const [i, run] of runs.entries()) {
+    if (i % 4 === 0) run.measured.confirmUs.p99 = 6 * (run.measured.confirmUs.p99 as number);
+  }
+  const p99 = fitParameters(runs)?.latency.find(({ quantile }) => quantile === 'p99');
+  assert.ok(Math.abs((p99?.aUs ?? 0) - LATENCY.aUs) < 1, `${p99?.aUs}`);
+  assert.ok(Math.abs((p99?.bUs ?? 0) - LATENCY.bUs) < 1, `${p99?.bUs}`);
 });
 
 test('a third of the points is held out, and a whole mix', () => {
