@@ -100,6 +100,21 @@ export function fileOf(file: string | undefined, flag: string, mistakes: string[
   return file;
 }
 
+/** Files that are written must not be those that are read, nor each other: one of two would be lost. */
+export function checkOutputs(
+  written: Readonly<Record<string, string | null>>,
+  read: readonly string[],
+  mistakes: string[],
+): void {
+  const places = new Map(read.map((file) => [path.resolve(file), 'a file to read']));
+  for (const [flag, file] of Object.entries(written)) {
+    if (file === null) continue;
+    const taken = places.get(path.resolve(file));
+    if (taken !== undefined) mistakes.push(`--${flag} ${file}: is ${taken} already`);
+    places.set(path.resolve(file), `that of --${flag}`);
+  }
+}
+
 export function sayMistakes(command: string, mistakes: readonly string[]): ExitCode {
   for (const mistake of mistakes) process.stderr.write(`${command}: ${mistake}\n`);
   process.stderr.write('Run with --help to see all flags.\n');

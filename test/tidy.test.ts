@@ -55,9 +55,11 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   uplot: ['bench/report/page/time-plot.ts'],
   yaml: ['bench/plan/inputs.ts', 'bench/scenario.ts', 'server/config.ts'],
   zod: [
+    'bench/capacity/shape.ts',
     'bench/report/read-files.ts',
     'bench/report/shape.ts',
     'bench/scenario.ts',
+    'bench/shape-mistakes.ts',
     'server/config.ts',
     'server/main.ts',
   ],

@@ -3,7 +3,6 @@
  * and how far the model was off where it was not fitted. `plan`, the fleet simulation and the report
  * read it; nothing in it is an assumption.
  */
-import { readFileSync } from 'node:fs';
 import type { Commit, Environment } from '../environment.ts';
 
 export const CAPACITY_SCHEMA = 2;
@@ -207,35 +206,6 @@ export interface CapacityFile {
     measured: { ratePerSec: number; connections: number; payloadBytes: number; cpuShare: number };
   } | null;
   validation: Validation | null;
-}
-
-const REQUIRED = [
-  'tool',
-  'commit',
-  'environment',
-  'target',
-  'settings',
-  'search',
-  'runs',
-  'losses',
-] as const satisfies (keyof CapacityFile)[];
-
-/** The file, or a sentence about what is wrong with it. */
-export function readCapacityFile(file: string): CapacityFile | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    return `${file}: ${(error as Error).message}`;
-  }
-  const { kind, schema } = (value ?? {}) as Partial<CapacityFile>;
-  if (kind !== 'capacity')
-    return `${file}: is no capacity result; write one with ackbench capacity`;
-  if (schema !== CAPACITY_SCHEMA)
-    return `${file}: schema ${schema}, this version reads ${CAPACITY_SCHEMA}`;
-  const missing = REQUIRED.filter((key) => typeof (value as CapacityFile)[key] !== 'object');
-  if (missing.length > 0) return `${file}: has no ${missing.join(', ')}: it is not whole`;
-  return value as CapacityFile;
 }
 
 /**

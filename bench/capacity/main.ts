@@ -90,7 +90,7 @@ export async function capacity(argv: readonly string[]): Promise<ExitCode> {
     }
     return ExitCode.Interrupted;
   }
-  return calibration.isKept ? exitOf(file) : ExitCode.Invalid;
+  return calibration.isWhole ? exitOf(file) : ExitCode.Invalid;
 }
 
 function freshFile(
@@ -139,8 +139,11 @@ interface Means {
 
 class Calibration {
   readonly place: string;
-  /** Whether the file of the last save is there. */
+  /** Whether the result file of the last save is there. */
   isKept = false;
+  /** And that of `--json`, too. */
+  isWhole = false;
+  private readonly saidOfFiles = new Set<string>();
   private readonly options: CapacityOptions;
   private readonly file: CapacityFile;
   private readonly means: Means;
@@ -188,15 +191,22 @@ class Calibration {
     const { file, options, place } = this;
     file.durationS = this.durationBeforeS + (performance.now() - this.startMs) / 1000;
     const text = `${JSON.stringify(file, null, 1)}\n`;
-    this.isKept = true;
-    for (const name of [place, ...(options.jsonFile === null ? [] : [options.jsonFile])]) {
-      try {
-        mkdirSync(path.dirname(path.resolve(name)), { recursive: true });
-        writeWhole(name, text);
-      } catch (error) {
-        this.isKept = false;
-        process.stderr.write(`capacity: cannot write ${name}: ${(error as Error).message}\n`);
-      }
+    this.isKept = this.write(place, text);
+    const { jsonFile } = options;
+    this.isWhole = (jsonFile === null || this.write(jsonFile, text)) && this.isKept;
+  }
+
+  /** Whether it worked; why not is said once. */
+  private write(name: string, text: string): boolean {
+    try {
+      mkdirSync(path.dirname(path.resolve(name)), { recursive: true });
+      writeWhole(name, text);
+      return true;
+    } catch (error) {
+      const said = `capacity: cannot write ${name}: ${(error as Error).message}\n`;
+      if (!this.saidOfFiles.has(said)) process.stderr.write(said);
+      this.saidOfFiles.add(said);
+      return false;
     }
   }
 

@@ -18,7 +18,8 @@ import {
 import { TOOL } from '../package-root.ts';
 import type { RunContext } from '../rig.ts';
 import { parseCount, parseDurationMs } from '../units.ts';
-import { type CapacityFile, type CapacitySettings, readCapacityFile } from './file.ts';
+import type { CapacityFile, CapacitySettings } from './file.ts';
+import { readCapacityFile } from './shape.ts';
 
 export interface CapacityOptions {
   readonly settings: CapacitySettings;

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import {
+  checkOutputs,
   fileOf,
   numberOf,
   type NumberRule,
@@ -193,6 +194,8 @@ export function parseCompare(
   const outDir = outDirOf(flags.out, mistakes);
   const jsonFile = fileOf(flags.json, 'json', mistakes);
   const markdownFile = fileOf(flags.markdown, 'markdown', mistakes);
+  const read = [a, b].flatMap((word) => (word?.kind === 'file' ? [word.file] : []));
+  checkOutputs({ json: jsonFile, markdown: markdownFile }, read, mistakes);
   if (mistakes.length > 0 || a === null || b === null) return { mistakes };
   return {
     a,

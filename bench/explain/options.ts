@@ -1,7 +1,7 @@
 /** The flags of `ackbench explain`, and every mistake in them. */
 import { existsSync, statSync } from 'node:fs';
 import { Command } from 'commander';
-import { fileOf, outDirOf, parseWords } from '../command-line.ts';
+import { checkOutputs, fileOf, outDirOf, parseWords } from '../command-line.ts';
 import { parseMessageName, type WantedMessage } from './message-name.ts';
 
 export interface ExplainOptions {
@@ -90,6 +90,7 @@ export function parseExplainFlags(
   if (flags.trace !== undefined) mistakes.push(...fileMistakes('trace', flags.trace));
   const outDir = outDirOf(flags.out, mistakes);
   const svgFile = fileOf(flags.svg, 'svg', mistakes);
+  checkOutputs({ svg: svgFile }, flags.trace === undefined ? [] : [flags.trace], mistakes);
   if (mistakes.length > 0) return { mistakes };
   return {
     message,

@@ -45,7 +45,8 @@ export class PageServer {
 
   /** Rejects when the port is taken and no other will do. */
   static async listen(options: PageServerOptions): Promise<PageServer> {
-    const server = createServer();
+    // Connections that say nothing are looked for every second, or a few of them would shut everybody out.
+    const server = createServer({ connectionsCheckingInterval: 1000 });
     server.maxConnections = CONNECTIONS_MAX;
     server.requestTimeout = server.headersTimeout = REQUEST_TIMEOUT_MS;
     const listen = (port: number): Promise<void> =>

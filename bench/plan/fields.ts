@@ -128,7 +128,8 @@ export const FIELD_OF: ReadonlyMap<string, Field> = new Map(FIELDS.map((each) =>
 
 /** The value of a flag's text or of a file, or what is wrong with it. */
 export function valueOf(field: Field, raw: unknown): { value: Field['fallback'] } | string {
-  const shown = typeof raw === 'string' ? raw : JSON.stringify(raw);
+  const isPlain = typeof raw === 'string' || typeof raw === 'number';
+  const shown = isPlain ? String(raw) : JSON.stringify(raw);
   if (field.choices !== undefined) {
     if (typeof raw === 'string' && field.choices.includes(raw)) return { value: raw };
     return `${shown}: must be ${field.choices.join(' or ')}`;

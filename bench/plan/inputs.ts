@@ -58,11 +58,13 @@ export function chooseInputs(given: GivenInputs, mistakes: string[]): ChosenInpu
   const before = mistakes.length;
   const file = given.file === undefined ? {} : readInputsFile(given.file, mistakes);
   const presetName = given.preset ?? file['preset'];
-  const preset = typeof presetName === 'string' ? PRESETS[presetName] : undefined;
+  const isKnown = typeof presetName === 'string' && Object.hasOwn(PRESETS, presetName);
+  const preset = isKnown ? PRESETS[presetName] : undefined;
   if (presetName !== undefined && preset === undefined) {
     const known = Object.keys(PRESETS).join(', ');
     const where = given.preset === undefined ? `${given.file}: preset` : '--preset';
-    mistakes.push(`${where} ${String(presetName)}: no such preset; there are ${known}`);
+    const name = typeof presetName === 'string' ? presetName : JSON.stringify(presetName);
+    mistakes.push(`${where} ${name}: no such preset; there are ${known}`);
   }
   for (const key of Object.keys(file)) {
     if (FIELD_OF.has(key) || key === 'preset' || key === 'machines') continue;
@@ -164,7 +166,9 @@ function machineOf(value: unknown, where: string, mistakes: string[]): MachineTy
     mistakes.push(`${where}: unknown key ${key}; known are name, ${MACHINE_KEYS.join(', ')}`);
   }
   const { name } = record;
-  if (typeof name !== 'string' || name === '') mistakes.push(`${where}: name: must be a text`);
+  if (typeof name !== 'string' || name === '' || /[\p{C}|]/u.test(name)) {
+    mistakes.push(`${where}: name: must be a text without control characters and |`);
+  }
   const numbers = MACHINE_KEYS.map((key): number | null => {
     const given = record[key];
     if (key === 'pricePerMonth' && (given === undefined || given === null)) return null;
@@ -172,6 +176,10 @@ function machineOf(value: unknown, where: string, mistakes: string[]): MachineTy
     const isWhole = key !== 'cores' || Number.isInteger(given);
     if (typeof given === 'number' && isWhole && given <= MACHINE_MAX[key]) {
       if (given > 0 || (isPrice && given === 0)) return given;
+    }
+    if (given === undefined) {
+      mistakes.push(`${where}: ${key}: is missing; a machine is ${MACHINE_EXAMPLE}`);
+      return 0;
     }
     const kind = key === 'cores' ? 'a whole number' : 'a number';
     mistakes.push(`${where}: ${key}: must be ${kind} above 0, at most ${MACHINE_MAX[key]}`);

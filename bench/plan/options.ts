@@ -1,7 +1,8 @@
 /** The flags of `ackbench plan`, those that `fleet` shares with it, and every mistake in them. */
 import { Command } from 'commander';
-import { fileOf, parseWords } from '../command-line.ts';
-import { type CapacityFile, readCapacityFile } from '../capacity/file.ts';
+import { checkOutputs, fileOf, parseWords } from '../command-line.ts';
+import type { CapacityFile } from '../capacity/file.ts';
+import { readCapacityFile } from '../capacity/shape.ts';
 import { FIELDS, type FieldKey } from './fields.ts';
 import { type ChosenInputs, chooseInputs } from './inputs.ts';
 import { PRESETS } from './presets.ts';
@@ -102,6 +103,8 @@ export function parseShared(
   );
   const jsonFile = fileOf(flags.json, 'json', mistakes);
   const markdownFile = fileOf(flags.markdown, 'markdown', mistakes);
+  const read = [...files, ...(flags.inputs === undefined ? [] : [flags.inputs])];
+  checkOutputs({ json: jsonFile, markdown: markdownFile }, read, mistakes);
   if (chosen === null || mistakes.length > 0) return null;
   return {
     ...chosen,

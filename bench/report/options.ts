@@ -1,7 +1,6 @@
 /** The flags of `ackbench report`, and every mistake in them. */
-import path from 'node:path';
 import { Command } from 'commander';
-import { fileOf, parseWords } from '../command-line.ts';
+import { checkOutputs, fileOf, parseWords } from '../command-line.ts';
 
 export interface ReportOptions {
   readonly files: readonly string[];
@@ -40,8 +39,6 @@ export function parseReportFlags(
   }
   const { out = OUT_DEFAULT } = command.opts<{ out?: string }>();
   fileOf(out, 'out', mistakes);
-  if (files.some((file) => path.resolve(file) === path.resolve(out))) {
-    mistakes.push(`--out ${out}: is one of the files to read`);
-  }
+  checkOutputs({ out }, files, mistakes);
   return mistakes.length > 0 ? { mistakes } : { files, outFile: out };
 }

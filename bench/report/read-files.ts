@@ -6,19 +6,15 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { CAPACITY_SCHEMA } from '../capacity/file.ts';
+import { CapacityShape } from '../capacity/shape.ts';
 import { uniqueNames } from '../output/runs.ts';
 import { TOOL } from '../package-root.ts';
 import { DEFAULT_MACHINES } from '../plan/inputs.ts';
 import type { Result } from '../result.ts';
+import { mistakesOf } from '../shape-mistakes.ts';
 import type { CapacityView, ComparisonView, PageData, ResultView, ScenarioView } from './model.ts';
 import { runView } from './run-view.ts';
-import {
-  CapacityShape,
-  ComparisonShape,
-  mistakesOf,
-  type ReadResult,
-  ResultShape,
-} from './shape.ts';
+import { ComparisonShape, type ReadResult, ResultShape } from './shape.ts';
 
 const KNOWN_SCHEMA = 1;
 const OF_KIND: Readonly<Record<string, number>> = { capacity: CAPACITY_SCHEMA };

@@ -117,7 +117,7 @@ export function ticksOf(
   { isLog, min, max }: Pick<Axis, 'isLog' | 'min' | 'max'>,
   wanted: number,
 ): number[] {
-  if (!(max > min)) return [min];
+  if (!(max > min && max < Infinity && min > -Infinity)) return [min];
   return isLog === true ? logTicks(min, max, wanted) : linearTicks(min, max, wanted);
 }
 

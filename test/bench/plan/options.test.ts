@@ -47,6 +47,44 @@ test('defaults fill what is not said, and only users and messages must be', () =
     );
   }));
 
+test('what is written is never a file that is read, nor twice the same', () =>
+  withCapacity((file, directory) => {
+    const inputsFile = join(directory, 'inputs.yaml');
+    writeFileSync(inputsFile, 'dailyUsers: 5000\nmessagesPerUserPerDay: 4\n');
+    const out = join(directory, 'out');
+    const already = (argv: string[]): string => mistakesOf([file, ...argv]).join('\n');
+    const read = /is a file to read already/;
+    assert.match(already([...ENOUGH, '--json', file]), read);
+    assert.match(already(['--inputs', inputsFile, '--json', inputsFile]), read);
+    assert.match(already([...ENOUGH, '--markdown', `${directory}/./capacity.json`]), read);
+    assert.match(
+      already([...ENOUGH, '--json', out, '--markdown', out]),
+      /--markdown .* is that of --json already/,
+    );
+  }));
+
+test('a preset by the name of what every object has is none, nor is a list', () =>
+  withCapacity((file, directory) => {
+    const inputsFile = join(directory, 'inputs.yaml');
+    writeFileSync(inputsFile, 'preset: [team-chat]\n');
+    for (const name of ['constructor', 'toString', '__proto__']) {
+      assert.match(mistakesOf([file, ...ENOUGH, '--preset', name]).join(), 'no such preset');
+    }
+    assert.match(
+      mistakesOf([file, ...ENOUGH, '--inputs', inputsFile]).join(),
+      'preset ["team-chat"]: no such preset',
+    );
+  }));
+
+test('a machine says what is missing, and its name is one line', () =>
+  withCapacity((file) => {
+    const mistakes = mistakesOf([file, ...ENOUGH, '--machine', 'name=a,cores=0']).join('\n');
+    assert.match(mistakes, 'cores: must be a whole number above 0');
+    assert.match(mistakes, 'memoryGb: is missing');
+    const spec = 'name=a\u001b[31m,cores=2,memoryGb=8,networkGbps=1,diskGb=100';
+    assert.match(mistakesOf([file, ...ENOUGH, '--machine', spec]).join(), 'control characters');
+  }));
+
 test('a flag wins over the file, the file over the preset, the preset over the default', () =>
   withCapacity((file, directory) => {
     const inputsFile = join(directory, 'inputs.yaml');
@@ -173,7 +211,7 @@ test('every mistake in the flags is said at once', () =>
     for (const part of [
       'unknown flag --bogus',
       'is no capacity result',
-      'missing.json: ENOENT',
+      'missing.json: no such file',
       '--preset email: no such preset; there are team-chat, consumer-messenger, customer-support',
       '--users many: must be a number between 1 and',
       '--offline-share 120%: must be a number between 0 and 1, as 0.2 or 20%',
@@ -211,7 +249,7 @@ test('every mistake in a file is said at once', () =>
       'unknown key colour; known are dailyUsers',
       'machines[0]: must be a map',
       'machines[1]: cores: must be a whole number above 0',
-      'machines[1]: memoryGb: must be',
+      'machines[1]: memoryGb: is missing',
     ]) {
       assert.match(said, part, part);
     }

@@ -137,7 +137,7 @@ test('lists every mistake in the flags', () => {
     mistakes: ['unknown flag --loud', '--out /nowhere/at/all.html: its directory does not exist'],
   });
   const same = parseReportFlags(['package.json', '--out', './package.json']);
-  assert.equal(same, { mistakes: ['--out ./package.json: is one of the files to read'] });
+  assert.equal(same, { mistakes: ['--out ./package.json: is a file to read already'] });
   const many = parseReportFlags(Array.from({ length: 13 }, (_, i) => `${i}.json`));
   assert.equal(many, { mistakes: ['13 files: at most 12 can be told apart on one page'] });
 });
