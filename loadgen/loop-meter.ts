@@ -28,8 +28,8 @@ export interface LoopHealth {
 const DELAY_RESOLUTION_MS = 1;
 /** A longer empty turn was interrupted by something else and says nothing about polling. */
 const EMPTY_TURN_MAX_MS = 0.05;
-/** A second may be taken a little before the instant at which `start` is called. */
-const SECOND_SLACK_MS = 500;
+/** By which a second may end late. */
+const SECOND_SLACK_MS = 250;
 
 export class LoopMeter {
   private readonly delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
@@ -41,7 +41,7 @@ export class LoopMeter {
   private emptyTurnMs = 0;
   private wasPolling = false;
   private gcMs = 0;
-  private startAtMs = Infinity;
+  private anewUntilMs = -Infinity;
   private startMs = 0;
   private endMs = 0;
   private startCpu = process.threadCpuUsage();
@@ -49,12 +49,9 @@ export class LoopMeter {
   private startElu: EventLoopUtilization = performance.eventLoopUtilization();
   private totalElu: EventLoopUtilization | null = null;
   private secondElu: EventLoopUtilization = this.startElu;
-  private secondStartMs = performance.now();
+  private secondStartMs = 0;
   private busyMax = 0;
   private isRunning = false;
-  /** `idlePollMs` at `start`. */
-  private startIdlePollMs = 0;
-  private measuredIdlePollMs = 0;
 
   constructor() {
     this.observer = new PerformanceObserver((list) => {
@@ -62,31 +59,36 @@ export class LoopMeter {
     });
   }
 
-  /** `start` at the first turn that ends in so many ms or later. */
-  startIn(ms: number): void {
-    this.startAtMs = performance.now() + ms;
+  /**
+   * For a load that begins now and has a warm-up: every second begins anew until the second whose end is
+   * that of the warm-up. Not once at that instant: what runs for the first time takes milliseconds, in
+   * which nothing would be sent.
+   */
+  startWithWarmup(warmupMs: number): void {
+    this.start();
+    this.anewUntilMs = this.startMs + warmupMs + SECOND_SLACK_MS;
   }
 
-  /** From here on, once. Seconds go on as they were: one that has begun is not in the figures. */
   start(): void {
-    this.isRunning = true;
-    this.startAtMs = Infinity;
-    this.delay.enable();
-    this.observer.observe({ entryTypes: ['gc'] });
-    this.startMs = performance.now();
-    this.startIdlePollMs = this.idlePollMs;
+    if (!this.isRunning) {
+      this.isRunning = true;
+      this.delay.enable();
+      this.observer.observe({ entryTypes: ['gc'] });
+    }
+    this.delay.reset();
+    this.gcMs = this.busyMax = 0;
+    this.startMs = this.secondStartMs = this.lastTurnMs = performance.now();
+    this.idlePollMs = this.idlePollTakenMs = 0;
     this.startCpu = process.threadCpuUsage();
-    this.startElu = performance.eventLoopUtilization();
+    this.startElu = this.secondElu = performance.eventLoopUtilization();
   }
 
   stop(): void {
-    this.startAtMs = Infinity;
     if (!this.isRunning) return;
     this.isRunning = false;
     this.delay.disable();
     this.observer.disconnect();
     this.endMs = performance.now();
-    this.measuredIdlePollMs = this.idlePollMs - this.startIdlePollMs;
     const cpu = process.threadCpuUsage(this.startCpu);
     this.cpuUs = cpu.user + cpu.system;
     this.totalElu = performance.eventLoopUtilization(this.startElu);
@@ -106,7 +108,6 @@ export class LoopMeter {
     }
     this.wasPolling = turn.isPolling;
     this.lastTurnMs = nowMs;
-    if (nowMs >= this.startAtMs) this.start();
   }
 
   /** Busy share since the last call. */
@@ -115,18 +116,18 @@ export class LoopMeter {
     const elu = performance.eventLoopUtilization(this.secondElu);
     const elapsedMs = nowMs - this.secondStartMs;
     const idleMs = elu.idle + this.idlePollMs - this.idlePollTakenMs;
-    const isMeasured = this.isRunning && this.secondStartMs > this.startMs - SECOND_SLACK_MS;
     this.secondElu = performance.eventLoopUtilization();
     this.secondStartMs = nowMs;
     this.idlePollTakenMs = this.idlePollMs;
     const share = elapsedMs <= 0 ? 0 : clamp01(1 - idleMs / elapsedMs);
-    if (isMeasured) this.busyMax = Math.max(this.busyMax, share);
+    if (this.isRunning) this.busyMax = Math.max(this.busyMax, share);
+    if (this.isRunning && nowMs <= this.anewUntilMs) this.start();
     return share;
   }
 
   health(): LoopHealth {
     const elapsedMs = Math.max(this.endMs - this.startMs, 1e-3);
-    const idleMs = (this.totalElu?.idle ?? 0) + this.measuredIdlePollMs;
+    const idleMs = (this.totalElu?.idle ?? 0) + this.idlePollMs;
     const busyMean = this.totalElu === null ? 0 : clamp01(1 - idleMs / elapsedMs);
     return {
       busyMean,
@@ -134,7 +135,7 @@ export class LoopMeter {
       // The histogram counts from one tick to the next: the tick itself is no delay.
       loopDelayP99Us: Math.max(0, this.delay.percentile(99) / 1000 - DELAY_RESOLUTION_MS * 1000),
       gcShare: clamp01(this.gcMs / elapsedMs),
-      cpuUs: this.cpuUs * (1 - Math.min(this.measuredIdlePollMs / elapsedMs, 1)),
+      cpuUs: this.cpuUs * (elapsedMs > 0 ? 1 - Math.min(this.idlePollMs / elapsedMs, 1) : 1),
       elapsedUs: elapsedMs * 1000,
     };
   }

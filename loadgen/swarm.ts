@@ -214,8 +214,7 @@ export class Swarm {
   /** Starts the load at `startUs` on the monotonic clock. */
   startLoad(startUs: number): void {
     this.tally.start(startUs);
-    // Compiling during the warm-up is none of its business.
-    this.meter.startIn((startUs - this.touch()) / 1000 + this.config.warmupMs);
+    this.meter.startWithWarmup(this.config.warmupMs);
     this.workload.start(startUs);
   }
 

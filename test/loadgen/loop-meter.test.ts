@@ -81,41 +81,23 @@ test('a blocked loop shows in the delay', async () => {
   assert.ok(loopDelayP99Us > 20_000, `p99 ${loopDelayP99Us} us`);
 });
 
-test('what the loop did before the start is in no figure', async () => {
+test('what the loop did in seconds of the warm-up is in no figure', async () => {
   const meter = new LoopMeter();
-  for (let i = 0; i < 8; i++) {
+  meter.startWithWarmup(200);
+  for (let i = 0; i < 5; i++) {
     spin(40);
     meter.onTurn({ didWork: true, isPolling: true });
     await nextTurn();
   }
   assert.ok(meter.takeBusyShare() > 0.8);
-  meter.start();
+  await sleep(SPAN_MS);
+  meter.takeBusyShare();
   await sleep(SPAN_MS);
   meter.stop();
   const { busyMean, busyMax, elapsedUs } = meter.health();
   assert.ok(busyMean < 0.5, `busy ${busyMean}`);
   assert.ok(busyMax < 0.5, `busiest second ${busyMax}`);
-  assert.ok(elapsedUs < 5 * SPAN_MS * 1000);
-});
-
-test('a start that is set for later comes with the first turn after it, and never once stopped', async () => {
-  const meter = new LoopMeter();
-  const turn = { didWork: false, isPolling: false };
-  meter.startIn(20);
-  meter.onTurn(turn);
-  await sleep(60);
-  meter.onTurn(turn);
-  await sleep(60);
-  meter.stop();
-  const { elapsedUs } = meter.health();
-  assert.ok(elapsedUs >= 50_000, `${elapsedUs} us`);
-
-  const stopped = new LoopMeter();
-  stopped.startIn(20);
-  stopped.stop();
-  await sleep(60);
-  stopped.onTurn(turn);
-  assert.is(stopped.health().busyMean, 0);
+  assert.ok(elapsedUs > 1500 * SPAN_MS, `${elapsedUs} us`);
 });
 
 test('figures are taken once the load is over and stay as they are', async () => {
