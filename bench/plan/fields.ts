@@ -89,8 +89,20 @@ export const FIELDS: readonly Field[] = [
     128,
   ),
   field('tls', 'tls', ['yes|no', yesNo, 0, 0], 'TLS ends at the server; not measured', false),
-  field('heartbeatS', 'heartbeat', ['time', seconds, 1, 86_400], 'between two heartbeats', 60),
-  field('sloP99Ms', 'slo', ['time', milliseconds, 0.01, 3_600_000], 'p99 of confirm', 100),
+  field(
+    'heartbeatS',
+    'heartbeat',
+    ['time', seconds, 1, 86_400],
+    'between two heartbeats; default in s',
+    60,
+  ),
+  field(
+    'sloP99Ms',
+    'slo',
+    ['time', milliseconds, 0.01, 3_600_000],
+    'p99 of confirm; default in ms',
+    100,
+  ),
   field(
     'targetUtilisation',
     'utilisation',

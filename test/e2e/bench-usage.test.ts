@@ -1,3 +1,4 @@
+// deadline: 180s
 /**
  * `ackbench bench` and `ackbench doctor` as processes that measure nothing: what a user did wrong is
  * told all at once, in words, with exit code 2.

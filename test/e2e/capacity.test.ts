@@ -71,7 +71,7 @@ test('every mistake is told at once, before anything runs', async () => {
     '--clients -1',
     '--rate-min: must be below --rate-max',
     `--json ${dir}: is a directory`,
-    `--resume ${broken}: has no tool, commit, environment`,
+    `--resume ${broken}: is not as capacity wrote it: tool: `,
   ]) {
     assert.match(stderr, mistake);
   }

@@ -45,6 +45,24 @@ export function capacitySection(capacity: CapacityView, calculator: Child): Chil
   ];
 }
 
+/** What gave way first, where it was not the server. */
+const LOWER_BOUND: Readonly<Record<string, string>> = {
+  generator: 'The generator gave way first, so this is a lower bound of what the server can do.',
+  machine:
+    'The machine was too busy with other things above it, so this is a lower bound: measure again when it is quiet.',
+  'rate-max': 'The search ended there: a lower bound. Give it a higher --rate-max.',
+};
+
+/** Why there is nothing to plan from; null = there is. */
+function withoutModel({ model, interrupted, settings, target }: CapacityView): string | null {
+  if (model !== null || settings.isSearchOnly) return null;
+  if (interrupted)
+    return 'No model yet, so no plan: it was interrupted; capacity --resume goes on.';
+  return target.kind === 'remote'
+    ? 'No model, so no plan: processor and memory of this server cannot be seen.'
+    : 'No model, so no plan: too few runs were valid. Measure again on a quieter machine.';
+}
+
 function capacityHero(capacity: CapacityView): HTMLElement {
   const { search, interrupted, validation, model, commit, environment } = capacity;
   const { lambdaStarPerSec: rate, slo, binds, why, recovery } = search;
@@ -52,8 +70,12 @@ function capacityHero(capacity: CapacityView): HTMLElement {
     search.probes.findLast(({ phase, ok }) => phase === 'confirm' && ok) ??
     search.probes.findLast(({ ok }) => ok);
   const refusal = validation?.refusal ?? null;
-  const verdict = rate === null ? 'unknown' : recovery?.metastable === true ? 'fail' : 'pass';
-  const word = rate !== null ? rateText(rate) : interrupted ? 'Not found yet:' : 'No rate';
+  const without = withoutModel(capacity);
+  const isUnsure = rate === null || binds === 'machine' || without !== null || refusal !== null;
+  const verdict = recovery?.metastable === true ? 'fail' : isUnsure ? 'unknown' : 'pass';
+  const atLeast = binds === 'server' ? '' : 'At least ';
+  const word =
+    rate !== null ? `${atLeast}${rateText(rate)}` : interrupted ? 'Not found yet:' : 'No rate';
   return heroCard({
     verdict,
     word,
@@ -64,13 +86,9 @@ function capacityHero(capacity: CapacityView): HTMLElement {
           ? `what it carries with 99 of 100 messages confirmed within ${slo.confirmMs} ms.`
           : `that was tried had 99 of 100 messages confirmed within ${slo.confirmMs} ms.`,
     lead: [
-      h('p', {}, why),
-      binds === 'generator' &&
-        h(
-          'p',
-          {},
-          'The generator gave way first, so this is a lower bound of what the server can do.',
-        ),
+      rate !== null && LOWER_BOUND[binds] !== undefined && h('p', {}, LOWER_BOUND[binds]),
+      h('p', { class: 'quiet' }, rate !== null && binds !== 'rate-max' ? `Above it, ${why}` : why),
+      without !== null && h('ul', { class: 'reasons tone-warn' }, h('li', {}, without)),
       recovery?.metastable === true &&
         h(
           'ul',
@@ -263,7 +281,7 @@ function probeMark(probe: Probe, value: number, { x, y }: Frame): SVGElement {
 }
 
 function ofGenerator({ ok, reasons }: Probe): boolean {
-  return !ok && reasons.some((reason) => reason.startsWith('generator:'));
+  return !ok && reasons.some((reason) => /^(generator|machine):/.test(reason));
 }
 
 function probeKey(): HTMLElement {
@@ -272,7 +290,12 @@ function probeKey(): HTMLElement {
     { class: 'key' },
     h('li', {}, h('span', { class: 'ok' }, '●'), 'held'),
     h('li', {}, h('span', { class: 'tone-c1' }, '✕'), 'did not hold'),
-    h('li', {}, h('span', { class: 'quiet' }, '△'), 'did not hold, by the generator’s fault'),
+    h(
+      'li',
+      {},
+      h('span', { class: 'quiet' }, '△'),
+      'did not hold, by the fault of generator or machine',
+    ),
     h('li', {}, 'line: medians at each rate'),
   );
 }
@@ -280,7 +303,7 @@ function probeKey(): HTMLElement {
 function probesPanel({ search }: CapacityView): HTMLElement {
   return panel(
     'The search',
-    'Probe by probe, in their order. “generator:” = the load generator was at fault, not the server.',
+    'Probe by probe, in their order. “generator:”, “machine:” = they were at fault, not the server.',
     { isWide: true },
     h(
       'details',
