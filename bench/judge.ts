@@ -32,6 +32,18 @@ export interface JudgeInput {
   peakRssBytes: number | null;
 }
 
+/**
+ * Generator CPU per message, us. The meters run in whole seconds, the window need not, so it is what they
+ * say of a second over what settled in one.
+ */
+export function perSettled(
+  healths: readonly { readonly cpuUs: number; readonly elapsedUs: number }[],
+  settledPerUs: number,
+): number {
+  const cores = healths.reduce((sum, { cpuUs, elapsedUs }) => sum + cpuUs / elapsedUs, 0);
+  return settledPerUs === 0 ? 0 : cores / settledPerUs;
+}
+
 export function judge(input: JudgeInput): ScenarioResult {
   const { scenario, reports, mode, series } = input;
   const merged = mergeReports(reports);
@@ -47,7 +59,6 @@ export function judge(input: JudgeInput): ScenarioResult {
   const settledInside = sum(({ window }) => window.settledInside);
   const due = sum(({ window }) => window.due);
   const sent = sum(({ window }) => window.sent);
-  const cpuUs = sum(({ health }) => health.cpuUs);
   const busyMean = Math.max(...reports.map(({ health }) => health.busyMean));
   const busyMax = Math.max(...reports.map(({ health }) => health.busyMax));
   const loopDelayP99Us = Math.max(...reports.map(({ health }) => health.loopDelayP99Us));
@@ -138,7 +149,10 @@ export function judge(input: JudgeInput): ScenarioResult {
       peakRssBytes: input.peakRssBytes,
     },
     generator: {
-      cpuUsPerMessage: settledInside === 0 ? 0 : cpuUs / settledInside,
+      cpuUsPerMessage: perSettled(
+        reports.map(({ health }) => health),
+        settledInside / windowUs,
+      ),
       eluMean: busyMean,
       eluMax: busyMax,
       loopDelayP99Us,

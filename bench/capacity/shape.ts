@@ -2,8 +2,8 @@
  * What a capacity file must look like before anything is calculated from it: a plan buys machines, and
  * files are edited by hand. No figure in it can be negative; none is near the bound.
  */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readJsonFile, schemaMistake } from '../json-file.ts';
 import { mistakesOf } from '../shape-mistakes.ts';
 import { CAPACITY_SCHEMA, type CapacityFile, OPERATIONS } from './file.ts';
 
@@ -162,24 +162,15 @@ export const CapacityShape = z.looseObject({
 
 /** The file, or a sentence about what is wrong with it. */
 export function readCapacityFile(file: string): CapacityFile | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return `${file}: no such file`;
-    if (code === 'EISDIR') return `${file}: is a directory: name the file in it`;
-    if (code !== undefined) return `${file}: cannot be read: ${message}`;
-    return `${file}: is no JSON, so no capacity result`;
-  }
+  const read = readJsonFile(file);
+  if ('mistake' in read) return `${file}: ${read.mistake}`;
+  const { value } = read;
   const { kind, schema } = Object(value) as Partial<CapacityFile>;
   if (kind !== 'capacity') {
     return `${file}: is no capacity result; write one with ackbench capacity`;
   }
-  if (schema !== CAPACITY_SCHEMA) {
-    const other = Number(schema) > CAPACITY_SCHEMA ? 'take a newer ackbench' : 'measure it again';
-    return `${file}: has schema ${schema}, and this version reads ${CAPACITY_SCHEMA}: ${other}`;
-  }
+  const mistake = schemaMistake(schema, CAPACITY_SCHEMA);
+  if (mistake !== null) return `${file}: ${mistake}`;
   const parsed = CapacityShape.safeParse(value);
   if (parsed.success) return parsed.data as unknown as CapacityFile;
   return `${file}: is not as capacity wrote it: ${mistakesOf(parsed.error).join('; ')}`;

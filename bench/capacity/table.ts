@@ -1,8 +1,9 @@
 /** A capacity result for the terminal: the rate first, then what it costs, then how far to trust it. */
-import { coverageOf } from './validate.ts';
 import { columns } from '../columns.ts';
 import { formatBytes, formatCount, formatUs, significant } from '../units.ts';
 import { type CapacityFile, OPERATIONS, type Operation } from './file.ts';
+import { coverageOf } from './validate.ts';
+import { lowerBoundOf, noModelBecause } from './words.ts';
 
 const MEANING: Record<Operation, string> = {
   online: 'message to a receiver online',
@@ -16,13 +17,6 @@ const MEANING: Record<Operation, string> = {
   loneCommit: 'commit for one message when idle',
 };
 
-/** What would show more of the server. */
-const LOWER_BOUND: Readonly<Record<string, string>> = {
-  generator: 'give the generator more cores',
-  machine: 'end what else runs on this machine',
-  'rate-max': 'raise --rate-max',
-};
-
 export function renderCapacity(file: CapacityFile): string {
   const { target, environment, search, validation, settings } = file;
   const lines = [
@@ -33,10 +27,8 @@ export function renderCapacity(file: CapacityFile): string {
     headline(file),
     `  ${search.why}`,
   ];
-  const advice = LOWER_BOUND[search.binds];
-  if (search.lambdaStarPerSec !== null && advice !== undefined) {
-    lines.push(`  So this is a lower bound of what the server can do: ${advice}.`);
-  }
+  const lowerBound = lowerBoundOf(search);
+  if (lowerBound !== null) lines.push(`  ${lowerBound}`);
   for (const loss of file.losses) lines.push(`AUDIT FAILED at ${loss}`);
   if (search.recovery !== null) {
     const { recoveredS, metastable } = search.recovery;
@@ -47,7 +39,7 @@ export function renderCapacity(file: CapacityFile): string {
     );
   }
   if (file.model !== null) lines.push('', ...renderModel(file.model));
-  else if (!settings.isSearchOnly) lines.push('', noModel(file));
+  else if (!settings.isSearchOnly) lines.push('', `no model: ${noModelBecause(file)}`);
   if (validation !== null) lines.push('', ...renderValidation(validation));
   const invalid = file.runs.filter(({ isUsable }) => !isUsable).length;
   if (file.runs.length > 0) {
@@ -73,13 +65,6 @@ function headline({ search, settings, interrupted }: CapacityFile): string {
       ? ''
       : `, server ${(100 * last.cpuShare).toFixed(0)} % of a core`;
   return `lambda* = ${formatCount(lambdaStarPerSec)} messages/s at confirm p99 <= ${settings.sloMs} ms (${load})${p99}${busy}; bound by ${search.binds === 'rate-max' ? '--rate-max' : `the ${search.binds}`}`;
-}
-
-function noModel({ target, runs }: CapacityFile): string {
-  if (runs.length === 0 && target.kind !== 'remote') return 'no model: its runs have not begun';
-  return target.kind === 'remote'
-    ? 'no model: CPU and memory of a server that is not ours cannot be seen from here'
-    : 'no model: too few valid runs; repeat on a quieter machine';
 }
 
 function renderModel(model: NonNullable<CapacityFile['model']>): string[] {

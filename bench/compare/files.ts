@@ -3,11 +3,11 @@
  * their change, and can prove nothing, because a drift of the machine looks like a change of the
  * server. Exit codes: 0, 2 for files that hold nothing to compare.
  */
-import { readFileSync } from 'node:fs';
 import { ExitCode } from '../../loadgen/index.ts';
 import { cautionOf } from '../caution.ts';
 import { columns } from '../columns.ts';
 import { ResultShape } from '../report/shape.ts';
+import { readJsonFile } from '../json-file.ts';
 import { mistakesOf } from '../shape-mistakes.ts';
 import type { Result, ScenarioResult } from '../result.ts';
 import { printable } from '../units.ts';
@@ -78,12 +78,9 @@ export function compareFiles(fileA: string, fileB: string): { text: string; exit
 
 /** The result, or what is wrong with the file. */
 function readResult(file: string): Read | string {
-  let value: Partial<Result> & { kind?: string };
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8')) as typeof value;
-  } catch (error) {
-    return `${file}: ${(error as Error).message}`;
-  }
+  const content = readJsonFile(file);
+  if ('mistake' in content) return `${file}: ${content.mistake}`;
+  const value = content.value as Partial<Result> & { kind?: string };
   if (typeof value !== 'object' || value === null) return `${file}: is no result file`;
   if (value.kind === 'comparison') return `${file}: is a comparison already, not a result of bench`;
   if (value.schema !== 1 || !Array.isArray(value.scenarios)) {

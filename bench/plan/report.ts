@@ -1,5 +1,6 @@
 /** The result of `plan`: one plan per capacity file, what would be different, and what moves it most. */
 import type { CapacityFile } from '../capacity/file.ts';
+import { noModelBecause } from '../capacity/words.ts';
 import { TOOL } from '../package-root.ts';
 import {
   planFleet,
@@ -47,18 +48,12 @@ export interface PlanReport {
 /** What a plan needs of a capacity file, or why there can be none. */
 export function planSourceOf({ file, capacity }: NamedCapacity): PlanSource | string {
   const { model, search, validation } = capacity;
-  if (model === null) return `${file}: has no model: ${whyNoModel(capacity)}`;
+  if (model === null) return `${file}: has no model: ${noModelBecause(capacity)}`;
   const refusal =
     validation === null
       ? 'the model was not validated: the calibration was interrupted'
       : validation.refusal;
   return { model, search, refusal };
-}
-
-function whyNoModel({ interrupted, target }: CapacityFile): string {
-  if (interrupted) return 'the calibration was interrupted; capacity --resume goes on with it';
-  if (target.kind === 'remote') return "a remote server's processor cannot be seen";
-  return 'it was a search only, or too few of its runs were valid';
 }
 
 /** The report, or why there is none, one reason per file. */

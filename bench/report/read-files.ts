@@ -2,11 +2,11 @@
  * Reads the files of a report: results of bench, comparisons and capacities, told apart by their `kind`.
  * Says of every file that cannot be used what is wrong with it.
  */
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { CAPACITY_SCHEMA } from '../capacity/file.ts';
 import { CapacityShape } from '../capacity/shape.ts';
+import { readJsonFile, schemaMistake } from '../json-file.ts';
 import { uniqueNames } from '../output/runs.ts';
 import { TOOL } from '../package-root.ts';
 import { DEFAULT_MACHINES } from '../plan/inputs.ts';
@@ -45,25 +45,15 @@ export function emptyPage({ isLive }: { isLive: boolean }): PageData {
 
 /** Adds what is in the file; what is wrong with it. */
 function addFile(page: PageData, file: string): string[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return ['no such file'];
-    if (code === 'EISDIR') return ['is a directory: name the files in it'];
-    if (code !== undefined) return [`cannot be read: ${message}`];
-    return ['is no JSON, so no result file of ackbench'];
-  }
+  const content = readJsonFile(file);
+  if ('mistake' in content) return [content.mistake];
+  const { value } = content;
   const { schema, kind, scenarios } = Object(value) as Record<string, unknown>;
   if (typeof schema !== 'number') {
     return ['is no result file of ackbench: give what bench, compare or capacity wrote'];
   }
-  const known = OF_KIND[String(kind)] ?? KNOWN_SCHEMA;
-  if (schema !== known) {
-    const other = schema > known ? 'take a newer ackbench' : 'measure it again';
-    return [`has schema ${schema}, and this version reads ${known}: ${other}`];
-  }
+  const mistake = schemaMistake(schema, OF_KIND[String(kind)] ?? KNOWN_SCHEMA);
+  if (mistake !== null) return [mistake];
   const name = path.basename(file);
   if (kind === 'comparison') {
     return add(ComparisonShape, value, (read) =>

@@ -1,4 +1,5 @@
 /** A capacity result: the rate that meets the SLO, the curves around it, and what the model is worth. */
+import { lowerBoundOf, noModelBecause } from '../../capacity/words.ts';
 import type { CapacityView } from '../model.ts';
 import { type Axis, axisPlot, type Frame, line, path } from './axis-plot.ts';
 import { type Child, h, panel, svg, table, tile } from './dom.ts';
@@ -45,24 +46,6 @@ export function capacitySection(capacity: CapacityView, calculator: Child): Chil
   ];
 }
 
-/** What gave way first, where it was not the server. */
-const LOWER_BOUND: Readonly<Record<string, string>> = {
-  generator: 'The generator gave way first, so this is a lower bound of what the server can do.',
-  machine:
-    'The machine was too busy with other things above it, so this is a lower bound: measure again when it is quiet.',
-  'rate-max': 'The search ended there: a lower bound. Give it a higher --rate-max.',
-};
-
-/** Why there is nothing to plan from; null = there is. */
-function withoutModel({ model, interrupted, settings, target }: CapacityView): string | null {
-  if (model !== null || settings.isSearchOnly) return null;
-  if (interrupted)
-    return 'No model yet, so no plan: it was interrupted; capacity --resume goes on.';
-  return target.kind === 'remote'
-    ? 'No model, so no plan: processor and memory of this server cannot be seen.'
-    : 'No model, so no plan: too few runs were valid. Measure again on a quieter machine.';
-}
-
 function capacityHero(capacity: CapacityView): HTMLElement {
   const { search, interrupted, validation, model, commit, environment } = capacity;
   const { lambdaStarPerSec: rate, slo, binds, why, recovery } = search;
@@ -70,10 +53,11 @@ function capacityHero(capacity: CapacityView): HTMLElement {
     search.probes.findLast(({ phase, ok }) => phase === 'confirm' && ok) ??
     search.probes.findLast(({ ok }) => ok);
   const refusal = validation?.refusal ?? null;
-  const without = withoutModel(capacity);
+  const without = capacity.settings.isSearchOnly ? null : noModelBecause(capacity);
+  const lowerBound = lowerBoundOf(search);
   const isUnsure = rate === null || binds === 'machine' || without !== null || refusal !== null;
   const verdict = recovery?.metastable === true ? 'fail' : isUnsure ? 'unknown' : 'pass';
-  const atLeast = binds === 'server' ? '' : 'At least ';
+  const atLeast = lowerBound === null ? '' : 'At least ';
   const word =
     rate !== null ? `${atLeast}${rateText(rate)}` : interrupted ? 'Not found yet:' : 'No rate';
   return heroCard({
@@ -86,9 +70,10 @@ function capacityHero(capacity: CapacityView): HTMLElement {
           ? `what it carries with 99 of 100 messages confirmed within ${slo.confirmMs} ms.`
           : `that was tried had 99 of 100 messages confirmed within ${slo.confirmMs} ms.`,
     lead: [
-      rate !== null && LOWER_BOUND[binds] !== undefined && h('p', {}, LOWER_BOUND[binds]),
+      lowerBound !== null && h('p', {}, lowerBound),
       h('p', { class: 'quiet' }, rate !== null && binds !== 'rate-max' ? `Above it, ${why}` : why),
-      without !== null && h('ul', { class: 'reasons tone-warn' }, h('li', {}, without)),
+      without !== null &&
+        h('ul', { class: 'reasons tone-warn' }, h('li', {}, `No model, so no plan: ${without}`)),
       recovery?.metastable === true &&
         h(
           'ul',

@@ -69,7 +69,7 @@ for (const [place, value] of EDITS) {
 
 test('what is no file, no JSON, of another kind or schema says what to do', () => {
   assert.match(readCapacityFile(join(directory, 'none.json')) as string, /: no such file$/);
-  assert.match(readCapacityFile(directory) as string, 'is a directory: name the file in it');
+  assert.match(readCapacityFile(directory) as string, 'is a directory: name the files in it');
   assert.match(read('{"kind":') as string, 'is no JSON');
   for (const text of ['null', '[]', '7', '{"kind":"plan"}']) {
     assert.match(read(text) as string, 'is no capacity result');

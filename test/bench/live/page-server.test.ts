@@ -1,6 +1,6 @@
 /** The live page's server: only for this machine, only for its own page, and never held up by who watches. */
 import { get, type IncomingMessage, request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LiveRunServer } from '../../../bench/live/live-run.ts';
@@ -76,6 +76,19 @@ async function withServer(use: (server: PageServer) => Promise<void>): Promise<v
     await server.close();
   }
 }
+
+test('connections that say nothing are ended within seconds, and others get in again', () =>
+  withServer(async ({ port }) => {
+    const idle = Array.from({ length: 60 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+    const deadlineMs = performance.now() + 20_000;
+    let status = 0;
+    while (status !== 200 && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      status = (await ask(port).catch(() => ({ status: 0 }))).status;
+    }
+    for (const socket of idle) socket.destroy();
+    assert.is(status, 200);
+  }));
 
 test('answers with the page and a policy that lets it ask only here', () =>
   withServer(async ({ port }) => {
