@@ -101,7 +101,8 @@ test('calls a server that is far slower worse, by fresh pairs, with exit code 1'
     }
   }
   const packets = comparison.metrics.find(({ name }) => name === 'tiny.packets');
-  assert.is(packets?.verdict, 'same', 'and the same packets');
+  // On a machine that pauses, some are sent again: then it is not known, but never a change.
+  assert.ok(['same', 'inconclusive'].includes(packets?.verdict as string), packets?.verdict);
   assert.match(readFileSync(markdown, 'utf8'), /\| tiny\.serverCpu \|.*\| worse \|/);
   assert.is(readFileSync(summary, 'utf8'), readFileSync(markdown, 'utf8'));
 });
