@@ -5,6 +5,7 @@
 import type { Gate } from './result.ts';
 import { median } from './statistics/median.ts';
 import { theilSen } from './statistics/theil-sen.ts';
+import { formatUs, significant } from './units.ts';
 
 export interface GateInput {
   readonly judged: 'latency' | 'audit';
@@ -181,9 +182,29 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** Gates whose value is a share; those of times end in their unit; the others are plain numbers. */
+const SHARES = new Set(['G2', 'G3', 'G4', 'G6', 'G8', 'G9', 'G11']);
+
+/** A gate for people: what it is about, its value and its limit with their units. */
+export function gateWords({ id, name, value, limit }: Gate): {
+  readonly what: string;
+  readonly figure: string;
+  readonly limit: string;
+} {
+  const isTime = name.endsWith(', us');
+  const share = (part: number): string => `${Number((100 * part).toPrecision(3))} %`;
+  const format = isTime ? formatUs : SHARES.has(id) ? share : significant;
+  return {
+    what: name.replace(/, us$/, ''),
+    figure: Number.isInteger(value) && !isTime && !SHARES.has(id) ? `${value}` : format(value),
+    limit: limit.replace(/^([<>]= )(.*)$/, (_, sign, bound) => sign + format(Number(bound))),
+  };
+}
+
 /** What a failed gate says about the run, in words. */
-export function gateReason({ id, name, value, limit }: Gate): string {
-  const figure = Number.isInteger(value) ? value : value.toPrecision(3);
+export function gateReason(failed: Gate): string {
+  const { id, name, value } = failed;
+  const { what, figure, limit } = gateWords(failed);
   const percent = `${Math.round(value * 100)} %`;
   switch (id) {
     case 'G3':
@@ -191,7 +212,7 @@ export function gateReason({ id, name, value, limit }: Gate): string {
         ? `the generator was the bottleneck: loop busy ${percent} in its worst second`
         : `the generator was the bottleneck: loop busy ${percent}`;
     case 'G1':
-      return `the generator sent late: p99 of the send lag is ${figure} us (${limit})`;
+      return `the generator sent late: p99 of the send lag is ${figure} (${limit})`;
     case 'G4':
       return name.includes('stolen')
         ? `the machine was slowed down from outside: ${percent} of its processor time was stolen (${limit})`
@@ -199,6 +220,6 @@ export function gateReason({ id, name, value, limit }: Gate): string {
     case 'G10':
       return `only ${figure} of ${limit} sockets were open`;
     default:
-      return `${name}: ${figure}, must be ${limit}`;
+      return `${what}: ${figure}, must be ${limit}`;
   }
 }

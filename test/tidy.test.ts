@@ -56,6 +56,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['bench/plan/inputs.ts', 'bench/scenario.ts', 'server/config.ts'],
   zod: [
     'bench/capacity/shape.ts',
+    'bench/explain/header-shape.ts',
     'bench/report/read-files.ts',
     'bench/report/shape.ts',
     'bench/scenario.ts',

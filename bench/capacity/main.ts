@@ -44,6 +44,11 @@ const POINT_REPEATS = 1;
 /** More than any calibration has. */
 const RUNS_MAX = 1000;
 const OVERHEAD_S = 2.5;
+/** So many points in a row that are not valid say that the next will not be either. */
+const VOID_POINTS_MAX = 8;
+/** What a search takes, about. */
+const PROBES_USUAL = 20;
+const CONFIRMATIONS_USUAL = 3;
 
 export async function capacity(argv: readonly string[]): Promise<ExitCode> {
   const pinning = detectPinning();
@@ -84,12 +89,11 @@ export async function capacity(argv: readonly string[]): Promise<ExitCode> {
   }
   process.stdout.write(renderCapacity(file));
   if (calibration.isKept) process.stderr.write(`result: ${calibration.place}\n`);
-  if (signal.aborted) {
-    if (calibration.isKept) {
-      process.stderr.write(`capacity: go on with --resume ${calibration.place}\n`);
-    }
-    return ExitCode.Interrupted;
+  if (file.interrupted && calibration.isKept) {
+    process.stderr.write(`capacity: go on with --resume ${calibration.place}\n`);
   }
+  if (signal.aborted) return ExitCode.Interrupted;
+  if (file.interrupted) return ExitCode.Invalid;
   return calibration.isWhole ? exitOf(file) : ExitCode.Invalid;
 }
 
@@ -179,8 +183,9 @@ class Calibration {
     await this.search();
     if (signal.aborted) return this.keep();
     await this.recovery();
-    if (!options.settings.isSearchOnly && !signal.aborted) await this.grid();
-    if (signal.aborted) return this.keep();
+    const isMeasured =
+      options.settings.isSearchOnly || (!signal.aborted && (await this.grid()) === 'all');
+    if (signal.aborted || !isMeasured) return this.keep();
     if (!options.settings.isSearchOnly) this.model();
     file.interrupted = false;
     this.keep();
@@ -216,7 +221,13 @@ class Calibration {
     const replay = file.search.probes;
     file.search.probes = [];
     // The first run of a process is compiled while it runs; it would not hold at any rate.
-    if (!means.context.signal.aborted && replay.length === 0) await this.warmUp();
+    if (!means.context.signal.aborted && replay.length === 0) {
+      const lasts = ({ warmupS, windowS }: Timing): number => warmupS + windowS + OVERHEAD_S;
+      const searchS =
+        PROBES_USUAL * lasts(timings.probe) + CONFIRMATIONS_USUAL * lasts(timings.confirm);
+      means.log(`searching: about ${Math.ceil(searchS / 60)} min, by the number of probes`);
+      await this.warmUp();
+    }
     const { isComplete: _, ...outcome } = await searchLambdaStar({
       startPerSec: settings.startPerSec,
       maxPerSec: settings.maxPerSec,
@@ -290,11 +301,12 @@ class Calibration {
     this.keep();
   }
 
-  private async grid(): Promise<void> {
-    const { file, options, means, timings } = this;
+  /** `part`: the machine is not fit for it, or it was interrupted; what is missing can be resumed. */
+  private async grid(): Promise<'all' | 'part'> {
+    const { file, options, means } = this;
     const { settings } = options;
     const { lambdaStarPerSec } = file.search;
-    if (lambdaStarPerSec === null) return;
+    if (lambdaStarPerSec === null) return 'all';
     const points = gridOf({
       topPerSec: 0.9 * lambdaStarPerSec,
       clients: settings.clients,
@@ -302,13 +314,18 @@ class Calibration {
       clientsMax: Math.max(2, openFilesLimit() - FILES_KEPT),
       isQuick: settings.isQuick,
     });
-    const runS = timings.point.warmupS + timings.point.windowS + OVERHEAD_S;
+    const resumed = file.runs.length;
+    const startMs = performance.now();
+    let voidInRow = 0;
     for (const [i, point] of points.entries()) {
-      if (i < file.runs.length) continue; // resumed
-      if (means.context.signal.aborted) return;
+      if (i < resumed) continue;
+      if (means.context.signal.aborted) return 'part';
       const run = await this.measure(point);
-      if (means.context.signal.aborted) return;
+      if (means.context.signal.aborted) return 'part';
       file.runs.push(run);
+      voidInRow = run.isUsable ? 0 : voidInRow + 1;
+      // With the repeats that a disturbed machine asks for.
+      const runS = (performance.now() - startMs) / 1000 / (i - resumed + 1);
       const leftMin = Math.ceil(((points.length - i - 1) * runS) / 60);
       const { cpuShare } = run.measured;
       const busy = cpuShare === null ? '' : `, server ${(100 * cpuShare).toFixed(1)} % of a core`;
@@ -316,8 +333,17 @@ class Calibration {
       means.log(
         `[${i + 1}/${points.length}] ${point.mix} ${formatCount(point.ratePerSec)}/s${busy}${invalid}; about ${leftMin} min left`,
       );
+      if (voidInRow === VOID_POINTS_MAX) {
+        // Not kept, so that --resume measures them.
+        file.runs.splice(-voidInRow);
+        means.log(
+          `gave up: ${voidInRow} points in a row were not valid; end what else runs on this machine, or wait for a quieter hour`,
+        );
+        return 'part';
+      }
       this.keep();
     }
+    return 'all';
   }
 
   private async measure(point: Point): Promise<CapacityRun> {

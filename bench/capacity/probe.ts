@@ -1,4 +1,5 @@
 /** One probe of the search: a run at a rate, and whether the server held its SLO in it. */
+import { gateWords } from '../gates.ts';
 import type { ScenarioResult, SeriesPoint } from '../result.ts';
 import type { LoadScenario } from '../scenario.ts';
 import { theilSen } from '../statistics/theil-sen.ts';
@@ -48,9 +49,9 @@ export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome 
   const failed = gates.filter(({ ok }) => !ok);
   const ofGenerator = failed.filter(({ id }) => GENERATOR_GATES.has(id));
   const isOffered = failed.every(({ id }) => !OFFER_GATES.has(id));
-  const reasons = ofGenerator.map(({ name, value, limit }) => {
-    const figure = Number.isInteger(value) ? value : value.toFixed(3);
-    return `generator: ${name} ${figure}, limit ${limit}`;
+  const reasons = ofGenerator.map((gate) => {
+    const { what, figure, limit } = gateWords(gate);
+    return `generator: ${what.replace(/^generator /, '')} ${figure}, limit ${limit}`;
   });
   const slow: string[] = [];
   const sloUs = 1000 * sloMs;

@@ -39,6 +39,7 @@ const CONFIRM_STEPS_MAX = 6;
 const VOID_MAX = 3;
 /** A start that does not hold is divided by this, so often. */
 const DESCENTS_MAX = 6;
+const REASONS_TOLD = 3;
 
 export type SearchOutcome = Pick<CapacitySearch, 'lambdaStarPerSec' | 'binds' | 'why'> & {
   readonly isComplete: boolean;
@@ -102,7 +103,7 @@ class Search {
   }
 
   private nothingFound(): SearchOutcome {
-    const reasons = this.broken?.reasons.join('; ') ?? '';
+    const reasons = tellReasons(this.broken?.reasons ?? []);
     return {
       lambdaStarPerSec: null,
       binds: 'none found',
@@ -118,7 +119,7 @@ class Search {
       const why = `it still holds at --rate-max ${Math.round(lambdaStarPerSec)}/s`;
       return { lambdaStarPerSec, binds: 'rate-max', why, isComplete };
     }
-    const why = `at ${Math.round(broken.ratePerSec)}/s: ${broken.reasons.join('; ')}`;
+    const why = `at ${Math.round(broken.ratePerSec)}/s: ${tellReasons(broken.reasons)}`;
     return { lambdaStarPerSec, binds: bindsOf(broken.reasons), why, isComplete };
   }
 
@@ -178,6 +179,13 @@ class Search {
       return probe;
     }
   }
+}
+
+/** The first few: the verdict is a line, and the probes keep all of them. */
+function tellReasons(reasons: readonly string[]): string {
+  const more = reasons.length - REASONS_TOLD;
+  const told = reasons.slice(0, REASONS_TOLD).join('; ');
+  return more > 0 ? `${told}; and ${more} more, see its probes` : told;
 }
 
 /** Whose fault it is: a disturbed machine excuses the generator, a late generator the server. */

@@ -15,6 +15,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { createTraceColumns, type TraceColumns } from '../../loadgen/index.ts';
+import { printable } from '../units.ts';
+import { headerOf } from './header-shape.ts';
 
 const FORMAT = 'ackbench-message-trace';
 const VERSION = 1;
@@ -178,17 +180,15 @@ function parseHeader(file: string, line: string): TraceHeader {
     throw new TraceFileError(`${file}: is no message trace; \`bench --trace-messages\` writes one`);
   }
   if (value.version !== VERSION) {
-    const versions = `version ${String(value.version)}, and this is for version ${VERSION}`;
+    const version = printable(String(value.version));
+    const versions = `version ${version}, and this is for version ${VERSION}`;
     throw new TraceFileError(`${file}: was written by another ackbench: ${versions}`);
   }
-  const isWhole =
-    Array.isArray(value.parts) &&
-    Array.isArray(value.workers) &&
-    typeof value.scenario === 'string' &&
-    typeof value.loadStartUs === 'number' &&
-    typeof value.epoch === 'number';
-  if (!isWhole) throw new TraceFileError(`${file}: corrupt: its header lacks something`);
-  return value as unknown as TraceHeader;
+  const header = headerOf(value);
+  if ('mistakes' in header) {
+    throw new TraceFileError(`${file}: corrupt: its header: ${header.mistakes.join('; ')}`);
+  }
+  return header;
 }
 
 /** The inflated bytes of a file, taken in order. */

@@ -9,13 +9,17 @@ import type { NamedCapacity } from '../plan/options.ts';
 import { describeSource, planSourceOf, type SourceReport } from '../plan/report.ts';
 import { inputsBlock } from '../plan/table.ts';
 import { TOOL } from '../package-root.ts';
+import { formatCount, formatDurationMs } from '../units.ts';
 import { type FleetOptions, parseFleet } from './options.ts';
-import { runScenario, type ScenarioReport } from './scenarios.ts';
+import { runScenario, type ScenarioName, type ScenarioReport } from './scenarios.ts';
 import { fleetBlocks, validationBlocks } from './table.ts';
 import { type FleetValidation, validateRuns } from './validate.ts';
 import { workloadOf } from './workload.ts';
 
 const FLEET_SCHEMA = 1;
+const DEPLOY_MAX_S = 24 * 3600;
+const NOTICE_EVERY_MS = 5000;
+const SLICES_PER_LOOK = 100;
 
 /** One capacity file's fleet, and what happened to it. */
 export interface FleetOfFile {
@@ -75,7 +79,11 @@ function simulate(
   }
   const planned = outcome.fleets[outcome.chosen] as FleetPlan;
   const nodes = options.nodes ?? planned.nodes.value;
+  const batchNodes = Math.min(nodes, options.batchNodes ?? Math.max(1, Math.floor(nodes / 10)));
+  const tooLong = deployTooLong(nodes, batchNodes, options);
+  if (tooLong !== null) return { why: `${file}: ${tooLong}`, code: ExitCode.Usage };
   const workload = workloadOf(source.model.fitted, inputs, { fleet: planned, nodes });
+  const tellWhenSlow = slowNotice();
   const scenarios = options.scenarios.map((name) =>
     runScenario(name, {
       workload,
@@ -84,9 +92,10 @@ function simulate(
       peakFactor: inputs.peakFactor,
       spreadS: options.spreadS,
       recoverWithinS: options.recoverWithinS,
-      batchNodes: Math.min(nodes, options.batchNodes ?? Math.max(1, Math.floor(nodes / 10))),
+      batchNodes,
       drainS: options.drainS,
       restartS: options.restartS,
+      onSlice: tellWhenSlow,
     }),
   );
   return {
@@ -96,6 +105,35 @@ function simulate(
     nodesPlanned: planned.nodes.value,
     processes: workload.gateways,
     scenarios,
+  };
+}
+
+/** A deploy is simulated from end to end, so that one of weeks would be simulated for hours. */
+function deployTooLong(
+  nodes: number,
+  batchNodes: number,
+  { scenarios, drainS, restartS }: FleetOptions,
+): string | null {
+  if (!scenarios.includes('rolling-deploy')) return null;
+  const lastsS = Math.ceil(nodes / batchNodes) * (drainS + restartS);
+  if (lastsS <= DEPLOY_MAX_S) return null;
+  return (
+    `a rolling deploy of ${formatCount(nodes)} nodes, ${formatCount(batchNodes)} at once, takes ` +
+    `${formatDurationMs(lastsS * 1000)} (at most ${formatDurationMs(DEPLOY_MAX_S * 1000)} are simulated): ` +
+    'set a larger --batch, a shorter --drain or --restart, or other --scenario'
+  );
+}
+
+/** Says every few seconds how far a simulation is; nothing for one that is done before. */
+function slowNotice(): (name: ScenarioName, nowS: number) => void {
+  let slices = 0;
+  let saidAtMs = Date.now();
+  return (name, nowS) => {
+    if (++slices % SLICES_PER_LOOK > 0) return;
+    const nowMs = Date.now();
+    if (nowMs - saidAtMs < NOTICE_EVERY_MS) return;
+    saidAtMs = nowMs;
+    process.stderr.write(`fleet: ${name}: ${formatDurationMs(nowS * 1000)} simulated\n`);
   };
 }
 

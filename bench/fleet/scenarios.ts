@@ -15,9 +15,12 @@ export interface ScenarioReport {
   readonly name: ScenarioName;
   readonly verdict: FleetVerdict;
   readonly does: string;
-  /** p99 of confirm in the worst window, and when that was: hour of the day, or s after the event. */
-  readonly worstP99S: number;
-  readonly worstAt: number;
+  /**
+   * p99 of confirm in the worst window, and when that was: hour of the day, or s after the event; null =
+   * no window had a message in it.
+   */
+  readonly worstP99S: number | null;
+  readonly worstAt: number | null;
   /** Windows with a p99 above the SLO, together. */
   readonly aboveS: number;
   /** From the event to the end of the last of them; 0 = none; null = not within the run. */
@@ -46,6 +49,8 @@ export interface ScenarioOptions {
   readonly batchNodes: number;
   readonly drainS: number;
   readonly restartS: number;
+  /** Told of every simulated slice, of the scenario and how far it is. */
+  readonly onSlice?: (name: ScenarioName, nowS: number) => void;
 }
 
 /** Steady load before an event. */
@@ -101,7 +106,11 @@ function day(options: ScenarioOptions): ScenarioReport {
   for (let i = 0; i < DAY_SAMPLES; i++) {
     const hour = (i * 24) / DAY_SAMPLES;
     const load = loadAt(hour);
-    const world = worldOf(options, [0], { seed: options.seed + i, loadAt: () => load });
+    const world = worldOf('day', options, [0], {
+      seed: options.seed + i,
+      loadAt: () => load,
+      onSlice: () => options.onSlice?.('day', hour * 3600),
+    });
     world.runTo(DAY_WINDOW_S);
     world.finish();
     const worst = worstOf(world.samples);
@@ -113,8 +122,7 @@ function day(options: ScenarioOptions): ScenarioReport {
     name: 'day',
     verdict: above === 0 ? 'holds' : 'breaks',
     does: `24 hours, peak at 20 h, mean 1/${options.peakFactor} of it`,
-    worstP99S: worst.p99S,
-    worstAt: worst.fromS,
+    ...worstFigures(worst, (fromS) => fromS),
     aboveS: (above * 24 * 3600) / DAY_SAMPLES,
     recoverS: above === 0 ? 0 : null,
     ...backlogOf(samples, workload),
@@ -129,7 +137,7 @@ function nodeFailure(options: ScenarioOptions): ScenarioReport {
   const lost = gatewaysOf(0, 1, workload);
   const left = workload.gateways - lost.length;
   const survivors = [0, 1, 2, 3].map((k) => lost.length + Math.floor((k * left) / 4));
-  const world = worldOf(options, left === 0 ? [] : survivors);
+  const world = worldOf('node-failure', options, left === 0 ? [] : survivors);
   world.runTo(LEAD_S);
   world.finish();
   world.kill(lost);
@@ -139,7 +147,7 @@ function nodeFailure(options: ScenarioOptions): ScenarioReport {
 }
 
 function reconnectStorm(options: ScenarioOptions): ScenarioReport {
-  const world = worldOf(options, []);
+  const world = worldOf('reconnect-storm', options, []);
   world.runTo(LEAD_S);
   world.finish();
   world.loseAll();
@@ -153,7 +161,7 @@ function rollingDeploy(options: ScenarioOptions): ScenarioReport {
   const nodes = workload.gateways / workload.perNode;
   const batches = Math.ceil(nodes / batchNodes);
   // The first that are restarted end up with most connections: nobody moves back.
-  const world = worldOf(options, [0, workload.gateways - 1]);
+  const world = worldOf('rolling-deploy', options, [0, workload.gateways - 1]);
   world.runTo(LEAD_S);
   world.finish();
   for (let batch = 0; batch < batches; batch++) {
@@ -184,11 +192,13 @@ function gatewaysOf(node: number, count: number, { gateways, perNode }: FleetWor
 }
 
 function worldOf(
-  { workload, seed, spreadS }: ScenarioOptions,
+  name: ScenarioName,
+  { workload, seed, spreadS, onSlice }: ScenarioOptions,
   watch: readonly number[],
   more: Partial<WorldOptions> = {},
 ): FleetWorld {
-  return new FleetWorld({ workload, seed, watch, spreadS, ...more });
+  const tell = (nowS: number): void => onSlice?.(name, nowS);
+  return new FleetWorld({ workload, seed, watch, spreadS, onSlice: tell, ...more });
 }
 
 /** Runs on until all are back and nothing waits; seconds until all were back, null = not in time. */
@@ -229,8 +239,7 @@ function reportOf(
     name,
     verdict,
     does,
-    worstP99S: worst.p99S,
-    worstAt: Math.round(worst.fromS - LEAD_S),
+    ...worstFigures(worst, (fromS) => Math.round(fromS - LEAD_S)),
     aboveS,
     recoverS,
     ...backlogOf(samples, workload),
@@ -243,6 +252,14 @@ function reportOf(
 function worstOf(samples: readonly WindowSample[]): WindowSample {
   const none: WindowSample = { fromS: 0, untilS: 0, p99S: 0, backlogS: 0 };
   return samples.reduce((worst, each) => (each.p99S > worst.p99S ? each : worst), none);
+}
+
+/** Every confirm takes time: a worst p99 of 0 is a fleet in which nobody sent anything. */
+function worstFigures(
+  { p99S, fromS }: WindowSample,
+  at: (fromS: number) => number,
+): Pick<ScenarioReport, 'worstP99S' | 'worstAt'> {
+  return p99S === 0 ? { worstP99S: null, worstAt: null } : { worstP99S: p99S, worstAt: at(fromS) };
 }
 
 function backlogOf(

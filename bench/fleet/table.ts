@@ -1,10 +1,10 @@
 /** What happened to the simulated fleet, for people; and how far the simulation is off what was measured. */
 import type { Block } from '../plan/blocks.ts';
 import { formatPercent, formatSeconds, sourceBlock } from '../plan/table.ts';
-import { formatCount, formatUs, significant } from '../units.ts';
+import { counted, formatCount, formatUs, significant } from '../units.ts';
 import type { FleetOfFile, ValidationOfFile } from './main.ts';
 import type { FleetOptions } from './options.ts';
-import type { ScenarioReport } from './scenarios.ts';
+import type { ScenarioName, ScenarioReport } from './scenarios.ts';
 import type { RunCheck } from './validate.ts';
 
 export function fleetBlocks(fleet: FleetOfFile, { inputs, seed, nodes }: FleetOptions): Block[] {
@@ -28,15 +28,42 @@ export function fleetBlocks(fleet: FleetOfFile, { inputs, seed, nodes }: FleetOp
       heading: `Simulated: ${size}, ${slo}, seed ${seed}`,
       hasHead: true,
       rows: [head, ...fleet.scenarios.map(rowOf)],
-      lines: fleet.scenarios.map(({ name, does, imbalance }) => {
-        const uneven =
-          imbalance > 1.05
-            ? `; afterwards the fullest process holds ${imbalance.toFixed(2)} times its share`
-            : '';
-        return `  ${name}: ${does}${uneven}`;
-      }),
+      lines: [
+        ...fleet.scenarios.map(({ name, does, imbalance }) => {
+          const uneven =
+            imbalance > 1.05
+              ? `; afterwards the fullest process holds ${imbalance.toFixed(2)} times its share`
+              : '';
+          return `  ${name}: ${does}${uneven}`;
+        }),
+        ...fleet.scenarios
+          .filter(({ verdict }) => verdict === 'breaks')
+          .map(({ name }) => `! ${name} breaks the SLO: ${adviceOn(name, fleet.nodes)}`),
+        ...(fleet.scenarios.every(({ worstP99S }) => worstP99S === null)
+          ? ['! nobody sent a message: only connections are simulated, see --messages']
+          : []),
+      ],
     },
   ];
+}
+
+/** What is likely to help. */
+function adviceOn(name: ScenarioName, nodes: number): string {
+  const more = `more than ${counted(nodes, 'node')} (--nodes, --spare)`;
+  switch (name) {
+    case 'day':
+      return `${more}, or a lower --utilisation`;
+    case 'node-failure':
+      return nodes === 1
+        ? 'a second node (--spare 1), as nobody takes over from one alone'
+        : `${more}, or clients that come back over a longer time (--reconnect-spread)`;
+    case 'reconnect-storm':
+      return `clients that come back over a longer time (--reconnect-spread), or ${more}`;
+    default:
+      return nodes === 1
+        ? 'a second node (--spare 1), as nobody takes over from one alone'
+        : `fewer nodes at once (--batch), a longer --drain, or ${more}`;
+  }
 }
 
 function rowOf(scenario: ScenarioReport): string[] {
@@ -47,8 +74,8 @@ function rowOf(scenario: ScenarioReport): string[] {
   return [
     name,
     verdict,
-    formatSeconds(scenario.worstP99S),
-    isDay ? `${worstAt} h` : `${worstAt} s`,
+    scenario.worstP99S === null ? '-' : formatSeconds(scenario.worstP99S),
+    worstAt === null ? '' : `${worstAt} ${isDay ? 'h' : 's'}`,
     aboveS === 0 ? 'never' : `for ${formatSeconds(aboveS)}`,
     aboveS === 0 || isDay ? '' : inTime(recoverS),
     `${formatSeconds(maxBacklogS)}, ${formatCount(scenario.maxBacklogMessages)} msg`,

@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly spreadS: number;
   /** Load at an instant, of that at the peak. */
   readonly loadAt?: (atS: number) => number;
+  /** Told when a slice is done. */
+  readonly onSlice?: (nowS: number) => void;
 }
 
 export class FleetWorld {
@@ -225,6 +227,7 @@ export class FleetWorld {
     }
     this.slice++;
     if (!this.isQuiet) this.sample();
+    this.options.onSlice?.(this.nowS);
   }
 
   /** A slice of the watched gateways; of the clients that came to them, how many timed out. */

@@ -156,6 +156,8 @@ export const TLS_ASSUMED = {
   connectionBytes: 32_768,
 } as const;
 const REPLICATES_MIN = 20;
+/** Beyond, an input is mistyped rather than a fleet planned. */
+const NODES_MAX = 1e6;
 
 /** The fleet's load at the peak. */
 export function demandOf(inputs: PlanInputs): Demand {
@@ -445,10 +447,10 @@ function fleetOf(source: PlanSource, inputs: PlanInputs, machine: MachineType): 
   );
   const lost = { nodes, lost: 1, cores };
   const p99 = fitted.latency.find(({ quantile }) => quantile === 'p99');
-  const isFit = exact < Infinity;
+  const isFit = exact <= NODES_MAX;
   return {
     machine,
-    unfit: isFit ? null : unfitReason(binds, inputs, machine),
+    unfit: isFit ? null : unfitReason(binds, exact, { inputs, machine }),
     binds,
     bindsShare:
       resampled.length < REPLICATES_MIN
@@ -500,7 +502,13 @@ function fleetOf(source: PlanSource, inputs: PlanInputs, machine: MachineType): 
   };
 }
 
-function unfitReason(binds: Resource, inputs: PlanInputs, machine: MachineType): string {
+function unfitReason(
+  binds: Resource,
+  exact: number,
+  { inputs, machine }: { readonly inputs: PlanInputs; readonly machine: MachineType },
+): string {
+  if (exact < Infinity)
+    return 'more than 1,000,000 nodes: check the inputs, or take a larger machine';
   return binds === 'memory'
     ? `${machine.memoryGb} GB are not enough for ${machine.cores} empty server processes`
     : `p99 of an idle server is above ${inputs.sloP99Ms} ms: no number of nodes meets the SLO`;

@@ -35,17 +35,17 @@ export function writeFiles(
   { jsonFile, markdownFile }: SharedOptions,
   { report, blocks }: { readonly report: unknown; readonly blocks: readonly Block[] },
 ): boolean {
-  const files: [string | null, () => string][] = [
+  const files: [string, string | null, () => string][] = [
     // JSON knows no infinity: what is never, or impossible, is null.
-    [jsonFile, () => `${JSON.stringify(report, null, 1)}\n`],
-    [markdownFile, () => renderMarkdown(`ackbench ${command}`, blocks)],
+    ['JSON', jsonFile, () => `${JSON.stringify(report, null, 1)}\n`],
+    ['Markdown', markdownFile, () => renderMarkdown(`ackbench ${command}`, blocks)],
   ];
   let isWritten = true;
-  for (const [file, text] of files) {
+  for (const [kind, file, text] of files) {
     if (file === null) continue;
     try {
       writeWhole(file, text());
-      process.stderr.write(`${command}: written: ${file}\n`);
+      process.stderr.write(`${kind}: ${file}\n`);
     } catch (error) {
       isWritten = false;
       process.stderr.write(`${command}: cannot write ${file}: ${(error as Error).message}\n`);

@@ -83,7 +83,6 @@ function loadBlock({ demand, network, disk }: PlanOutcome, inputs: PlanInputs): 
 
 function machinesBlock(outcome: PlanOutcome): Block {
   const rows = outcome.fleets.map((fleet, i) => {
-    const mark = i === outcome.chosen ? ' <' : '';
     if (fleet.unfit !== null) return [fleet.machine.name, '-', fleet.unfit];
     const [nodes, interval] = cellsOf(fleet.nodes, formatWhole);
     const [cost, costs] =
@@ -96,13 +95,14 @@ function machinesBlock(outcome: PlanOutcome): Block {
       `${fleet.binds}${sure}`,
       formatCount(fleet.processes),
       cost,
-      `${costs}${mark}`,
+      costs,
+      i === outcome.chosen ? 'chosen' : '',
     ];
   });
   return {
     heading: 'Nodes, spares included',
     hasHead: true,
-    rows: [['machine', 'nodes', '90 %', 'binds', 'cores', 'cost/month', '90 %'], ...rows],
+    rows: [['machine', 'nodes', '90 %', 'binds', 'cores', 'cost/month', '90 %', ''], ...rows],
   };
 }
 

@@ -22,10 +22,11 @@ const DARK = `
 export const STYLE = `
 :root {${LIGHT}
 }
-@media (prefers-color-scheme: dark) { :root:not([data-theme='light']) {${DARK}
+/* Paper is light. */
+@media screen and (prefers-color-scheme: dark) { :root:not([data-theme='light']) {${DARK}
 } }
-:root[data-theme='dark'] {${DARK}
-}
+@media screen { :root[data-theme='dark'] {${DARK}
+} }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; scroll-padding-top: 3.5rem; }
 body {
@@ -124,7 +125,16 @@ main, .now, .done { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1
 .u-cursor-x, .u-cursor-y { border-color: var(--quiet) !important; }
 .u-select { background: var(--warmup); }
 
-.scroll { overflow-x: auto; max-width: 100%; }
+/* A shadow at the edge behind which a table goes on: the cover scrolls along with it, the shadow stays. */
+.scroll {
+  --shade: color-mix(in srgb, var(--ink) 28%, transparent);
+  overflow-x: auto; max-width: 100%;
+  background:
+    linear-gradient(to right, var(--card) 40%, transparent) left / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, var(--card) 40%, transparent) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to right, var(--shade), transparent) left / 0.9rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--shade), transparent) right / 0.9rem 100% no-repeat scroll;
+}
 table.figures { border-collapse: collapse; width: 100%; font-size: 0.8438rem; }
 .figures th, .figures td { padding: 0.22rem 0.5rem; border-bottom: 1px solid var(--grid); text-align: left; vertical-align: top; overflow-wrap: normal; }
 .figures th { font-weight: 600; color: var(--quiet); white-space: nowrap; }
@@ -185,6 +195,11 @@ footer { color: var(--quiet); font-size: 0.8125rem; padding: 0.5rem 0 2rem; }
   .hero { border-left-color: var(--tone); }
   .panel, .hero-head, tr { break-inside: avoid; }
   .panels { grid-template-columns: 1fr 1fr; }
+  /* Nobody scrolls paper: tables break their lines instead. */
+  .scroll { overflow: visible; background: none; }
+  .figures { font-size: 9.5px !important; }
+  .figures th, .figures td, .figures .label, .number { white-space: normal !important; padding: 0.15rem 0.25rem; overflow-wrap: anywhere; }
+  .panel:has(table.figures tr > :nth-child(6)) { grid-column: 1 / -1; }
   /* Drawn for the screen, and nobody draws anew for paper: so they are scaled. */
   .uplot, .uplot .u-wrap, .uplot canvas, .plot svg { width: 100% !important; height: auto !important; }
   .uplot canvas { position: static; }

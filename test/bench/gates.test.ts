@@ -188,7 +188,7 @@ test('a failed gate says in words what was wrong', () => {
   assert.is(reason({ busyMean: 0.987 }), 'the generator was the bottleneck: loop busy 99 %');
   assert.is(
     reason({ sendLagUsP99: 2500 }),
-    'the generator sent late: p99 of the send lag is 2500 us (<= 1000)',
+    'the generator sent late: p99 of the send lag is 2.50 ms (<= 1.00 ms)',
   );
   assert.is(
     reason({ busyMax: 0.98 }),
@@ -196,18 +196,18 @@ test('a failed gate says in words what was wrong', () => {
   );
   assert.is(
     reason({ processorTime: { stolen: 0.07, others: 0 } }),
-    'the machine was slowed down from outside: 7 % of its processor time was stolen (<= 0.02)',
+    'the machine was slowed down from outside: 7 % of its processor time was stolen (<= 2 %)',
   );
   assert.is(
     reason({ processorTime: { stolen: 0, others: 0.4 } }),
-    'other processes took 40 % of the processor time (<= 0.1)',
+    'other processes took 40 % of the processor time (<= 10 %)',
   );
   assert.is(reason({ socketsOpen: 7 }), 'only 7 of 100 sockets were open');
-  assert.is(reason({ sent: 9000 }), 'sent of what was due: 0.900, must be >= 0.995');
-  assert.is(reason({ gcShare: 0.031 }), 'generator in garbage collection: 0.0310, must be <= 0.02');
+  assert.is(reason({ sent: 9000 }), 'sent of what was due: 90 %, must be >= 99.5 %');
+  assert.is(reason({ gcShare: 0.031 }), 'generator in garbage collection: 3.1 %, must be <= 2 %');
   assert.is(
     reason({ ...slow, loopDelayP99Us: 9000 }),
-    'generator loop delay p99, us: 9000, must be <= 5000',
+    'generator loop delay p99: 9.00 ms, must be <= 5.00 ms',
   );
   assert.is(
     reason({ gaps: { ...gaps, coefficientOfVariation: 1.5 } }),

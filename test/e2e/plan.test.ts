@@ -114,6 +114,20 @@ test('fleet simulates what is asked for, and validates against the runs', () =>
     assert.match(validation.stdout, 'online 12,000/s');
   }));
 
+test('fleet refuses a deploy of weeks, and says what would help a fleet that breaks', () =>
+  withFiles({ 'good.json': {} }, (path) => {
+    const run = ['fleet', path('good.json'), ...LOAD, '--scenario'];
+    const weeks = ackbench(
+      ...[...run, 'rolling-deploy', '--nodes', '10000', '--batch', '1'],
+      ...['--drain', '1h', '--restart', '1h'],
+    );
+    assert.is(weeks.status, 2);
+    assert.match(weeks.stderr, '10,000 nodes, 1 at once, takes 20000h (at most 24h are simulated)');
+    const alone = ackbench(...run, 'node-failure', '--nodes', '1');
+    assert.is(alone.status, 1);
+    assert.match(alone.stdout, '! node-failure breaks the SLO: a second node (--spare 1)');
+  }));
+
 test('every mistake in the flags of fleet is said at once', () =>
   withFiles({ 'good.json': {} }, (path) => {
     const { status, stderr } = ackbench(

@@ -178,6 +178,58 @@ test('sliders calculate what plan calculates, to the last digit', () =>
     await page.close();
   }));
 
+test('a slider leads back to where it was, and the defaults undo a kind of messaging', () =>
+  withTempDir(async (directory) => {
+    const url = pageOf(directory, [searchedCapacity()]);
+    const { page, complaints } = await openPage(browser, { width: 1440, scheme: 'light' });
+    await page.goto(url);
+    await isReady(page);
+    const answer = page.locator('[data-answer]');
+    const exact = () => answer.getAttribute('data-nodes-exact');
+    const before = await exact();
+    for (const { key } of FIELDS) {
+      const slider = page.locator(`input[type=range][name=${key}]`);
+      if ((await slider.count()) === 0) continue;
+      await slider.evaluate((input: HTMLInputElement) => {
+        const start = input.value;
+        for (const value of [input.max, input.min, start]) {
+          input.value = value;
+          input.dispatchEvent(new Event('input'));
+        }
+      });
+      assert.is(await exact(), before, key);
+    }
+    const kinds = page.locator('select[aria-label^="a kind"]');
+    assert.is(await kinds.inputValue(), '');
+    await kinds.selectOption('customer-support');
+    assert.is.not(await exact(), before);
+    const growth = page.locator('input[name=growth]');
+    await growth.fill('100');
+    assert.is(await kinds.inputValue(), '', 'it is that kind no longer');
+    await kinds.selectOption('the defaults');
+    assert.is(await exact(), before);
+    assert.equal(complaints, []);
+    await page.close();
+  }));
+
+test('the worst verdict stands first, whatever kind of file it is of', () =>
+  withTempDir(async (directory) => {
+    const bad = resultOf([scenarioResult({ verdict: 'fail', series: seriesOf(3) })], {
+      verdict: 'fail',
+    });
+    const url = pageOf(directory, [searchedCapacity(), fullResult(), bad]);
+    const { page, complaints } = await openPage(browser, { width: 1440, scheme: 'light' });
+    await page.goto(url);
+    await isReady(page);
+    const verdicts = await page
+      .locator('[data-verdict]')
+      .evaluateAll((heroes) => heroes.map((hero) => (hero as HTMLElement).dataset['verdict']));
+    assert.is(verdicts[0], 'fail');
+    assert.is(verdicts.length, 3);
+    assert.equal(complaints, []);
+    await page.close();
+  }));
+
 test('what a hostile file says is text', () =>
   withTempDir(async (directory) => {
     const evil =

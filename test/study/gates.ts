@@ -3,12 +3,11 @@
  * than it can send, or leave it half a core beside a busy neighbour; healthy runs ask for what it sends
  * easily. Aim: all saturated runs invalid, at most one in fifty healthy ones.
  *
- * A run during which the hypervisor took processor time away is not healthy, whatever was planned:
- * declaring it invalid is right. The kernel's own account says so; such a run is set aside, counted, and
- * repeated.
+ * A run during which the hypervisor or another process took processor time away is not healthy, whatever
+ * was planned: declaring it invalid is right. The kernel's own account (G4) says so; such a run is set
+ * aside, counted, and repeated.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { STOLEN_MAX } from '../../bench/gates.ts';
 import { runLoadOnce } from '../../bench/load-run.ts';
 import type { ScenarioResult } from '../../bench/result.ts';
 import { ServerYard } from '../../bench/server-yard.ts';
@@ -17,6 +16,12 @@ import { load, type Study, type StudyContext } from './study.ts';
 
 /** More runs than that which the machine spoilt, and the study says nothing. */
 const DISTURBED_MAX = 60;
+
+/**
+ * Those of online-steady, whose windows the gates are for: in two seconds a single pause of 20 ms is the
+ * p99 of the send lag, in eleven it is not.
+ */
+const HEALTHY_TIMES = { durationS: 15, warmupS: 4 };
 
 interface Plan {
   readonly isSaturated: boolean;
@@ -41,7 +46,7 @@ export const studyGates: Study = async (context) => {
     // In turn, so that a machine that drifts hits both kinds alike.
     const plan = run % 2 === 0 ? saturatedPlan(random) : healthyPlan(random);
     let result = await runPlan(context, plan, seed + run);
-    while (!plan.isSaturated && isStolen(result) && !signal.aborted) {
+    while (!plan.isSaturated && isDisturbed(result) && !signal.aborted) {
       log(`healthy, ${Math.round(plan.ratePerSec)}/s: ${result.reasons.join('; ')}: set aside`);
       if (++disturbed > DISTURBED_MAX) throw new Error('the machine is too disturbed to judge by');
       result = await runPlan(context, plan, seed + run);
@@ -66,7 +71,7 @@ export const studyGates: Study = async (context) => {
       `healthy runs declared invalid:   ${rejected.length} of ${healthy.length}${rejected
         .map(({ gates }) => ` [${gates.join(' ')}]`)
         .join('')}`,
-      `set aside, because more than ${100 * STOLEN_MAX} % of the processor time was stolen meanwhile: ${disturbed}`,
+      `set aside, because processor time was stolen or taken by other processes (G4): ${disturbed}`,
     ],
     hasJudged: outcomes.length > 0,
     ok: caught === saturated.length && rejected.length <= Math.ceil(healthy.length / 50),
@@ -74,9 +79,8 @@ export const studyGates: Study = async (context) => {
   };
 };
 
-function isStolen({ extra }: ScenarioResult): boolean {
-  const time = extra['processorTime'] as { stolen: number } | null;
-  return time !== null && time.stolen > STOLEN_MAX;
+function isDisturbed({ gates }: ScenarioResult): boolean {
+  return gates.some(({ id, ok }) => id === 'G4' && !ok);
 }
 
 function saturatedPlan(random: Random): Plan {
@@ -107,7 +111,7 @@ async function runPlan(
         name: 'study',
         clients: 100,
         load: { mode: 'open', ratePerSec },
-        ...(isSaturated ? { durationS: 3, warmupS: 1 } : { durationS: 6, warmupS: 4 }),
+        ...(isSaturated ? { durationS: 3, warmupS: 1 } : HEALTHY_TIMES),
         inflightMax: 1_000_000,
         retransmit: { firstMs: 500, maxMs: 500, maxAttempts: 40 },
         server: { store: 'memory' },

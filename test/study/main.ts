@@ -29,7 +29,7 @@ const STUDIES: Readonly<Record<string, { run: Study; runs: number }>> = {
 
 const USAGE = `npm run study -- ${Object.keys(STUDIES).join('|')} [--runs N] [--planted PERCENT] [--seed N] [--json FILE]
 
-  gates  ${STUDIES['gates']?.runs} saturated and as many healthy runs: which are declared invalid? About 15 minutes
+  gates  ${STUDIES['gates']?.runs} saturated and as many healthy runs: which are declared invalid? About 25 minutes
   self   ${STUDIES['self']?.runs} comparisons of a server with itself: how many false alarms? About 40 minutes
   power  ${STUDIES['power']?.runs} comparisons with a server that uses --planted more CPU: how many are seen? About 25 minutes`;
 

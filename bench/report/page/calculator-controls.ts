@@ -109,17 +109,29 @@ const CHOICES: Readonly<Partial<Record<FieldKey, string>>> = {
 };
 
 const STEPS = 300;
-export function presetChoice(choose: (preset: string) => void): HTMLElement {
+const DEFAULTS = 'the defaults';
+
+export interface PresetChoice {
+  element: HTMLElement;
+  /** What was chosen is no longer what the sliders say. */
+  clear: () => void;
+}
+
+/** `choose` gets a preset's name, or null for the defaults. */
+export function presetChoice(choose: (preset: string | null) => void): PresetChoice {
   const select = h(
     'select',
     { 'aria-label': 'a kind of messaging to start from' },
-    h('option', { value: '' }, 'start from …'),
+    h('option', { value: '', disabled: true, hidden: true }, 'start from …'),
+    h('option', { value: DEFAULTS }, DEFAULTS),
     Object.keys(PRESETS).map((name) => h('option', { value: name }, name)),
   ) as HTMLSelectElement;
-  select.addEventListener('change', () => {
-    if (select.value !== '') choose(select.value);
-  });
-  return h('label', { class: 'slider' }, select);
+  const clear = (): void => {
+    select.value = '';
+  };
+  select.addEventListener('change', () => choose(select.value === DEFAULTS ? null : select.value));
+  clear();
+  return { element: h('label', { class: 'slider' }, select), clear };
 }
 
 export interface Control {
@@ -163,7 +175,16 @@ function slider(key: FieldKey, scale: Scale, values: Values, changed: () => void
     max: steps,
     step: 1,
   }) as HTMLInputElement;
+  const stepOf = (wanted: number): number => {
+    const value = Math.max(min, Math.min(max, wanted));
+    const share =
+      isLog === true ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
+    return Math.round(share * steps);
+  };
+  // What was set exactly lies between two steps: the nearest leads back to it.
+  let exact = values[key] as number;
   const valueAt = (step: number): number => {
+    if (step === stepOf(exact)) return exact;
     const share = step / steps;
     const value = isLog === true ? min * (max / min) ** share : min + share * (max - min);
     // Three digits: a slider pretends no more.
@@ -177,10 +198,8 @@ function slider(key: FieldKey, scale: Scale, values: Values, changed: () => void
     input.setAttribute('aria-valuetext', said);
   };
   const refresh = (): void => {
-    const value = Math.max(min, Math.min(max, values[key] as number));
-    const share =
-      isLog === true ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
-    input.value = String(Math.round(share * steps));
+    exact = values[key] as number;
+    input.value = String(stepOf(exact));
     show();
   };
   input.addEventListener('input', () => {

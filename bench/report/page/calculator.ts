@@ -40,6 +40,10 @@ const START: Readonly<Partial<Record<FieldKey, number>>> = {
   messagesPerUserPerDay: 40,
 };
 
+const START_VALUES = Object.fromEntries(
+  FIELDS.map(({ key, fallback }) => [key, fallback ?? START[key] ?? 0]),
+) as Values;
+
 /** null where there is no model to calculate with. */
 export function calculatorPanel(
   capacity: CapacityView,
@@ -52,9 +56,7 @@ export function calculatorPanel(
       ? 'the model was not validated: the calibration was interrupted'
       : validation.refusal;
   const source: PlanSource = { model, search, refusal };
-  const values = Object.fromEntries(
-    FIELDS.map(({ key, fallback }) => [key, fallback ?? START[key] ?? 0]),
-  ) as Values;
+  const values = { ...START_VALUES };
   const prices: (number | null)[] = machines.map(({ pricePerMonth }) => pricePerMonth);
   const answer = h('div', { class: 'answer', 'data-answer': true, 'aria-live': 'polite' });
   const tables = h('div');
@@ -68,21 +70,27 @@ export function calculatorPanel(
     show({ capacity, source, inputs, answer, tables });
     command.textContent = commandOf(capacity.file, values, priced, machines);
   };
-  const controls = FIELDS.map((field) => control(field, values, calculate));
-  const setAll = (preset: string): void => {
-    for (const [key, given] of Object.entries(PRESETS[preset] ?? {})) {
+  const presets = presetChoice((preset) => {
+    Object.assign(values, START_VALUES);
+    for (const [key, given] of Object.entries(preset === null ? {} : (PRESETS[preset] ?? {}))) {
       values[key as FieldKey] = given.value;
     }
     for (const { refresh } of controls) refresh();
     calculate();
-  };
+  });
+  const controls = FIELDS.map((field) =>
+    control(field, values, () => {
+      presets.clear();
+      calculate();
+    }),
+  );
   calculate();
   const elementsOf = (isFirst: boolean): HTMLElement[] =>
     controls.filter(({ key }) => FIRST.has(key) === isFirst).map(({ element }) => element);
   return panel(
     'What if: how many machines for your users?',
     'The formulas of ackbench plan, on what was measured here; 90 % intervals by bootstrap.',
-    { isWide: true, tools: presetChoice(setAll) },
+    { isWide: true, tools: presets.element },
     answer,
     h('div', { class: 'sliders' }, elementsOf(true)),
     h(

@@ -3,7 +3,7 @@ import { lowerBoundOf, noModelBecause } from '../../capacity/words.ts';
 import type { CapacityView } from '../model.ts';
 import { type Axis, axisPlot, type Frame, line, path } from './axis-plot.ts';
 import { type Child, h, panel, svg, table, tile } from './dom.ts';
-import { heroCard } from './hero.ts';
+import { heroCard, type HeadedSection } from './hero.ts';
 import { demandPanel, lawPanel, runsPanel, validationPanel } from './capacity-model.ts';
 import { countTick, percentText, rateText, timeText, timeTick } from './words.ts';
 import { formatBytes, formatCount, significant } from '../../units.ts';
@@ -18,10 +18,10 @@ const PHASE_MEANS: Readonly<Record<string, string>> = {
 
 const HEIGHT = 280;
 
-export function capacitySection(capacity: CapacityView, calculator: Child): Child[] {
-  return [
-    capacityHero(capacity),
-    h(
+export function capacitySection(capacity: CapacityView, calculator: Child): HeadedSection {
+  return {
+    hero: capacityHero(capacity),
+    section: h(
       'section',
       { class: 'scenario', 'data-capacity': capacity.file },
       h(
@@ -43,7 +43,7 @@ export function capacitySection(capacity: CapacityView, calculator: Child): Chil
         runsPanel(capacity),
       ),
     ),
-  ];
+  };
 }
 
 function capacityHero(capacity: CapacityView): HTMLElement {
@@ -138,7 +138,7 @@ function rateAxis(probes: readonly Probe[]): Axis {
 
 function ratePanel({ search }: CapacityView): HTMLElement | null {
   const probes = search.probes.filter(({ confirmUsP99 }) => confirmUsP99 !== null);
-  if (probes.length === 0) return null;
+  if (probes.length === 0) return search.probes.length === 0 ? null : noLatencyPanel();
   const sloUs = search.slo.confirmMs * 1000;
   const values = probes.map(({ confirmUsP99 }) => confirmUsP99 as number);
   const x = rateAxis(probes);
@@ -168,6 +168,14 @@ function ratePanel({ search }: CapacityView): HTMLElement | null {
       probes.map((probe) => probeMark(probe, probe.confirmUsP99 as number, frame)),
     ]),
     probeKey(),
+  );
+}
+
+function noLatencyPanel(): HTMLElement {
+  return panel(
+    'Latency over rate, and the knee',
+    'Not drawn: no probe had the messages that a p99 needs. --quick is for trying the command out; without it probes are long enough.',
+    {},
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import type { ComparisonView } from '../model.ts';
 import { onWidth, type Child, h, panel, svg, table, tile } from './dom.ts';
-import { heroCard } from './hero.ts';
+import { heroCard, type HeadedSection } from './hero.ts';
 import { line } from './axis-plot.ts';
 import { signOf, timeText, toneOf } from './words.ts';
 import { pill } from './scenario.ts';
@@ -20,10 +20,10 @@ const MEANS: Readonly<Record<string, string>> = {
   invalid: 'This machine could not measure it.',
 };
 
-export function comparisonSection(comparison: ComparisonView): Child[] {
-  return [
-    comparisonHero(comparison),
-    h(
+export function comparisonSection(comparison: ComparisonView): HeadedSection {
+  return {
+    hero: comparisonHero(comparison),
+    section: h(
       'section',
       { class: 'scenario', 'data-comparison': comparison.file },
       h('header', {}, h('h2', {}, 'Comparison'), pill(comparison.verdict)),
@@ -35,7 +35,7 @@ export function comparisonSection(comparison: ComparisonView): Child[] {
         pairsPanel(comparison),
       ),
     ),
-  ];
+  };
 }
 
 function comparisonHero(comparison: ComparisonView): HTMLElement {

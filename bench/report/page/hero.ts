@@ -7,6 +7,23 @@ import { counted, formatCount } from '../../units.ts';
 
 const REASONS_MAX = 6;
 
+/** A verdict, and the section that shows where it comes from. */
+export interface HeadedSection {
+  hero: HTMLElement;
+  section: HTMLElement;
+}
+
+/** From what a reader can leave alone to what must be looked at. */
+const ORDER = ['pass', 'invalid', 'unknown', 'fail'] as const;
+const ORDER_OF_TONES = ['none', 'pass', 'warn', 'fail'] as const;
+
+/** The worst first; those that are as bad stay in their order. */
+export function worstFirst(heroes: readonly HTMLElement[]): HTMLElement[] {
+  const badness = (hero: HTMLElement): number =>
+    ORDER_OF_TONES.indexOf(toneOf(hero.dataset['verdict'] ?? ''));
+  return heroes.toSorted((a, b) => badness(b) - badness(a));
+}
+
 export function heroCard(options: {
   verdict: string;
   /** Before the sentence; the verdict itself when it is left out. */
@@ -73,8 +90,6 @@ export function resultHero(result: ResultView, isPartial: boolean): HTMLElement 
     meta: metaOf(result),
   });
 }
-
-const ORDER = ['pass', 'invalid', 'unknown', 'fail'] as const;
 
 /** Many files: the worst verdict of all, and a line for each. */
 export function manyHero(results: readonly ResultView[]): HTMLElement {

@@ -5,7 +5,7 @@ import { capacitySection } from './capacity.ts';
 import { comparisonSection } from './comparison.ts';
 import { type Child, h, replace } from './dom.ts';
 import { environmentPanel } from './environment.ts';
-import { manyHero, resultHero } from './hero.ts';
+import { manyHero, resultHero, worstFirst } from './hero.ts';
 import { showLive } from './live.ts';
 import { anchorOf, scenarioSection, sightingsOf } from './scenario.ts';
 import { themeButton } from './theme.ts';
@@ -39,12 +39,22 @@ const HEROES_MAX = 2;
 function reportOf(data: PageData): Child[] {
   const { results, comparisons, capacities } = data;
   const scenarios = sightingsOf(results);
+  const headed = [
+    ...capacities.map((capacity) =>
+      capacitySection(capacity, calculatorPanel(capacity, data.plan)),
+    ),
+    ...comparisons.map(comparisonSection),
+  ];
+  const heroes = [
+    ...headed.map(({ hero }) => hero),
+    ...(results.length > HEROES_MAX
+      ? [manyHero(results)]
+      : results.map((result) => resultHero(result, data.isLive))),
+  ];
   return [
-    capacities.map((capacity) => capacitySection(capacity, calculatorPanel(capacity, data.plan))),
-    comparisons.map(comparisonSection),
-    results.length > HEROES_MAX
-      ? manyHero(results)
-      : results.map((result) => resultHero(result, data.isLive)),
+    // All verdicts before any figures, so that none is overlooked below another's.
+    worstFirst(heroes),
+    headed.map(({ section }) => section),
     scenarios.size > 1 && index(scenarios),
     [...scenarios].map(([name, sightings]) => scenarioSection(name, sightings)),
     results.length > 0 && environmentPanel(results),

@@ -17,6 +17,8 @@ export function timeTick(us: number): string {
 export function countTick(value: number): string {
   if (Math.abs(value) >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
   if (Math.abs(value) >= 1e4) return `${Number((value / 1e3).toPrecision(3))}k`;
+  // An axis of a few has lines between the whole ones.
+  if (Math.abs(value) < 100) return String(Number(value.toPrecision(3)));
   return formatCount(value);
 }
 

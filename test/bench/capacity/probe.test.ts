@@ -56,13 +56,13 @@ test('what holds with a late generator, holds', () => {
 test('a load that was not offered is not held, however fast it was', () => {
   const outcome = judgeProbe(result({ gates: [gate('G2')] }), 100);
   assert.is(outcome.ok, false);
-  assert.match(outcome.reasons[0] as string, 'generator: gate G2 0.900');
+  assert.match(outcome.reasons[0] as string, 'generator: gate G2 90 %');
 });
 
 test('an SLO missed beside a busy generator is the fault of the generator', () => {
   const slow = { latency: confirmed(300_000) };
   const outcome = judgeProbe(result({ ...slow, gates: [gate('G3')] }), 100);
-  assert.equal(outcome.reasons.slice(1), ['generator: gate G3 0.900, limit <= 0.7']);
+  assert.equal(outcome.reasons.slice(1), ['generator: gate G3 90 %, limit <= 70 %']);
   const alone = judgeProbe(result(slow), 100);
   assert.match(alone.reasons[0] as string, 'confirm p99 300 ms, SLO 100 ms');
 });

@@ -92,7 +92,30 @@ test('what is no trace at all is told apart from one of another version', () =>
     writeFileSync(file, gzipSync('{"format":"ackbench-message-trace","version":2}\n'));
     assert.match(await refusalOf(file), 'written by another ackbench: version 2');
     writeFileSync(file, gzipSync('{"format":"ackbench-message-trace","version":1}\n'));
-    assert.match(await refusalOf(file), 'its header lacks something');
+    assert.match(await refusalOf(file), 'corrupt: its header: startedAt:');
+  }));
+
+test('a header that was edited is refused with the place, and cannot steer a terminal', () =>
+  withTempDir(async (directory) => {
+    const { header } = retransmitted().file();
+    const file = join(directory, 'a.trace.gz');
+    const rewrite = (changed: object): void =>
+      writeFileSync(
+        file,
+        gzipSync(
+          Buffer.concat([
+            Buffer.from(`${JSON.stringify({ ...header, ...changed })}\n`),
+            Buffer.from(Uint32Array.of(0xffffffff, 0).buffer),
+          ]),
+        ),
+      );
+    rewrite({ parts: [{ uidBase: 'x', users: -1 }] });
+    assert.match(await refusalOf(file), /its header: parts\.0\.uidBase: .*parts\.0\.users/);
+    rewrite({ workers: null });
+    assert.match(await refusalOf(file), 'its header: workers:');
+    rewrite({ scenario: 'a\u001b[2Jb', policy: '\u009b1m' });
+    const { scenario, policy } = await readTraceHeader(file);
+    assert.equal([scenario, policy], ['a\ufffd[2Jb', '\ufffd1m']);
   }));
 
 test('blocks that cannot be are refused', () =>

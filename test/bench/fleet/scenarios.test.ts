@@ -84,7 +84,16 @@ test('a node too few breaks the SLO when one is lost, and does not recover', () 
   const report = runScenario('node-failure', options(2, { workload: workload(2, heavy) }));
   assert.is(report.verdict, 'breaks');
   assert.is(report.recoverS, null);
-  assert.ok(report.worstAt > 200 && report.maxBacklogS > 10, JSON.stringify(report));
+  assert.ok(Number(report.worstAt) > 200 && report.maxBacklogS > 10, JSON.stringify(report));
+});
+
+test('a fleet in which nobody sends has no worst p99', () => {
+  const silent = { ...workload(4), packetsPerConnection: 0 };
+  for (const name of SCENARIOS) {
+    const report = runScenario(name, options(4, { workload: silent }));
+    assert.is(report.worstP99S, null, JSON.stringify(report));
+    assert.is(report.worstAt, null);
+  }
 });
 
 test('a lost node takes its share of the connections, and the others get them', () => {

@@ -193,6 +193,13 @@ test('an SLO below the idle latency, or too little memory, fits on no machine', 
   assert.is(mixed.chosen, 1);
 });
 
+test('a fleet of more than a million nodes is refused as a mistake in the inputs', () => {
+  const absurd = { ...INPUTS, dailyUsers: 1e10, messagesPerUserPerDay: 1e6 };
+  const outcome = planFleet(planSource(), absurd);
+  assert.is(outcome.chosen, null);
+  assert.match(outcome.fleets[0]?.unfit ?? '', 'more than 1,000,000 nodes: check the inputs');
+});
+
 test('without prices the fewest cores win, and no cost is said', () => {
   const machines = INPUTS.machines.map((machine) => ({ ...machine, pricePerMonth: null }));
   const outcome = planFleet(planSource(), { ...INPUTS, machines: machines.toReversed() });
