@@ -74,6 +74,12 @@ export function gridOf(options: GridOptions): Point[] {
     .concat(heldOut.slice(Math.floor(rounds.length / every)));
 }
 
+/** How many of the points are not yet repeats: without them there is no model, without the rest a worse one. */
+export function essentialOf(points: readonly Point[]): number {
+  const last = points.findLastIndex((point, i) => points.indexOf(point) === i);
+  return last + 1;
+}
+
 /** The p99 of one run of a few seconds is that of the machine's pauses in it: judged is a median. */
 function isPlain({ offlineShare, churn, dropShare }: Point): boolean {
   return offlineShare === 0 && churn === null && dropShare === 0;

@@ -22,11 +22,11 @@ import { isUnfit, type RunContext } from '../rig.ts';
 import type { LoadScenario } from '../scenario.ts';
 import type { ScenarioResult } from '../result.ts';
 import { ServerYard } from '../server-yard.ts';
-import { formatCount } from '../units.ts';
+import { counted, formatCount, formatDurationMs } from '../units.ts';
 import { bootstrap } from './bootstrap.ts';
 import { CAPACITY_SCHEMA, type CapacityFile, type CapacityRun } from './file.ts';
 import { fitParameters } from './fit.ts';
-import { gridOf } from './grid.ts';
+import { essentialOf, gridOf } from './grid.ts';
 import { networkLaw } from './network.ts';
 import { type CapacityOptions, parseCapacity } from './options.ts';
 import { capacityRun, type Point, scenarioOf, type Timing } from './point.ts';
@@ -46,6 +46,8 @@ const RUNS_MAX = 1000;
 const OVERHEAD_S = 2.5;
 /** So many points in a row that are not valid say that the next will not be either. */
 const VOID_POINTS_MAX = 8;
+/** Fitting and checking the model at the end. */
+const MODEL_S = 10;
 /** What a search takes, about. */
 const PROBES_USUAL = 20;
 const CONFIRMATIONS_USUAL = 3;
@@ -191,10 +193,14 @@ class Calibration {
     this.keep();
   }
 
+  private get elapsedS(): number {
+    return this.durationBeforeS + (performance.now() - this.startMs) / 1000;
+  }
+
   /** Writes the file, whole or not at all. */
   keep(): void {
     const { file, options, place } = this;
-    file.durationS = this.durationBeforeS + (performance.now() - this.startMs) / 1000;
+    file.durationS = this.elapsedS;
     const text = `${JSON.stringify(file, null, 1)}\n`;
     this.isKept = this.write(place, text);
     const { jsonFile } = options;
@@ -316,17 +322,28 @@ class Calibration {
     });
     const resumed = file.runs.length;
     const startMs = performance.now();
+    const essential = essentialOf(points);
+    let runS = 0;
     let voidInRow = 0;
     for (const [i, point] of points.entries()) {
       if (i < resumed) continue;
       if (means.context.signal.aborted) return 'part';
+      if (i >= essential && this.elapsedS + runS + MODEL_S > options.limitS) {
+        const left = counted(points.length - i, 'repeat');
+        means.log(`--limit ${formatDurationMs(1000 * options.limitS)}: ${left} left out`);
+        return 'all';
+      }
       const run = await this.measure(point);
       if (means.context.signal.aborted) return 'part';
       file.runs.push(run);
       voidInRow = run.isUsable ? 0 : voidInRow + 1;
       // With the repeats that a disturbed machine asks for.
-      const runS = (performance.now() - startMs) / 1000 / (i - resumed + 1);
-      const leftMin = Math.ceil(((points.length - i - 1) * runS) / 60);
+      runS = (performance.now() - startMs) / 1000 / (i - resumed + 1);
+      const leftS = Math.min(
+        (points.length - i - 1) * runS,
+        Math.max(options.limitS - this.elapsedS, (essential - i - 1) * runS),
+      );
+      const leftMin = Math.ceil(leftS / 60);
       const { cpuShare } = run.measured;
       const busy = cpuShare === null ? '' : `, server ${(100 * cpuShare).toFixed(1)} % of a core`;
       const invalid = run.isUsable ? '' : `, ${run.verdict}: ${run.reasons.join('; ')}`;

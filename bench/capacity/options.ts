@@ -17,7 +17,7 @@ import {
 } from '../environment.ts';
 import { TOOL } from '../package-root.ts';
 import type { RunContext } from '../rig.ts';
-import { parseCount, parseDurationMs } from '../units.ts';
+import { formatDurationMs, parseCount, parseDurationMs } from '../units.ts';
 import type { CapacityFile, CapacitySettings } from './file.ts';
 import { readCapacityFile } from './shape.ts';
 
@@ -28,6 +28,8 @@ export interface CapacityOptions {
   readonly resumed: { readonly file: string; readonly content: CapacityFile } | null;
   readonly outDir: string;
   readonly jsonFile: string | null;
+  /** Beyond, repeats of points are left out. */
+  readonly limitS: number;
   readonly progress: boolean;
 }
 
@@ -48,6 +50,7 @@ interface CapacityFlags {
   searchOnly?: boolean;
   quick?: boolean;
   resume?: string;
+  limit?: string;
   json?: string;
   out?: string;
   progress: boolean;
@@ -74,7 +77,7 @@ function capacityCommand(): Command {
     .description(
       'Finds the highest rate that a server holds within an SLO, whether it recovers from overload,\n' +
         'and what each operation costs it; checks the model on runs that it was not fitted to. For\n' +
-        '`ackbench plan`. 15 to 20 minutes on two cores.\n' +
+        '`ackbench plan`. At most 15 minutes on two cores.\n' +
         'Exit codes: 0, 1 = messages were lost, 2 = wrong usage, 3 = could not be measured, 130.',
     )
     .option('--slo <time>', 'p99 of confirm that must hold (default 100ms)')
@@ -87,6 +90,7 @@ function capacityCommand(): Command {
     .option('--search-only', 'only the highest rate: no model, about 5 minutes')
     .option('--quick', 'short runs: shows how it works, and measures little')
     .option('--resume <file>', 'go on with an interrupted calibration, with its settings')
+    .option('--limit <time>', 'beyond it no point is measured twice (default 15m)')
     .option('--target <url>', 'this server instead of a fresh reference server per run')
     .option('--jwt-key <key>', 'HS256 secret of the target [ACKBENCH_JWT_KEY]')
     .option('--insecure', 'accept any TLS certificate of the target')
@@ -169,6 +173,13 @@ export function parseCapacity(
     }
   }
   const resumed = resume(flags, target, mistakes);
+  const limitS = number(flags.limit, 'limit', {
+    parse: (text) => parseDurationMs(text) / 1000,
+    min: 60,
+    max: 86_400,
+    format: (seconds) => formatDurationMs(1000 * seconds),
+    without: 900,
+  });
   const outDir = outDirOf(flags.out, mistakes);
   const jsonFile = fileOf(flags.json, 'json', mistakes);
   if (mistakes.length > 0) return { mistakes };
@@ -178,6 +189,7 @@ export function parseCapacity(
     resumed,
     outDir,
     jsonFile,
+    limitS,
     progress: flags.progress,
   };
 }

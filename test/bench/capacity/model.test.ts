@@ -10,7 +10,7 @@ import {
   type OperationRates,
 } from '../../../bench/capacity/file.ts';
 import { fitParameters, FITTED_MIN } from '../../../bench/capacity/fit.ts';
-import { gridOf } from '../../../bench/capacity/grid.ts';
+import { essentialOf, gridOf } from '../../../bench/capacity/grid.ts';
 import { networkLaw } from '../../../bench/capacity/network.ts';
 import type { Point } from '../../../bench/capacity/point.ts';
 import { networkBytesPerSec } from '../../../bench/capacity/predict.ts';
@@ -110,6 +110,13 @@ test('finds every demand from a grid without noise', () => {
   const p99 = parameters.latency.find(({ quantile }) => quantile === 'p99');
   assert.ok(Math.abs((p99?.aUs ?? 0) - LATENCY.aUs) < 1);
   assert.ok(Math.abs((p99?.bUs ?? 0) - LATENCY.bUs) < 1);
+});
+
+test('what must be measured whatever the time comes first: every point once, all of the rest is repeats', () => {
+  const essential = essentialOf(GRID);
+  assert.ok(essential < 0.6 * GRID.length, `${essential} of ${GRID.length}`);
+  assert.is(new Set(GRID.slice(0, essential)).size, new Set(GRID).size);
+  assert.is.not(new Set(GRID.slice(0, essential - 1)).size, new Set(GRID).size);
 });
 
 test('is within its promise on held-out points and the held-out mix of a noisy server', () => {
