@@ -66,6 +66,15 @@ export function scenarioOf(
   return parsed as LoadScenario;
 }
 
+/**
+ * Of the messages of the window, those that were sent again. A fresh server is slow for its first seconds,
+ * and what it made senders repeat before the window says nothing about the rate.
+ */
+export function resentShareOf({ extra }: ScenarioResult): number {
+  const { packets, submitted } = extra['traffic'] as TrafficReport;
+  return Math.max(0, (packets['msg:R'] ?? 0) - submitted) / Math.max(1, submitted);
+}
+
 /** What of a run's result the model needs. */
 export function capacityRun(point: Point, result: ScenarioResult): CapacityRun {
   const traffic = result.extra['traffic'] as TrafficReport & {

@@ -5,14 +5,14 @@ import type { LoadScenario } from '../scenario.ts';
 import { theilSen } from '../statistics/theil-sen.ts';
 import { formatUs } from '../units.ts';
 import type { CapacitySearch, CapacitySettings } from './file.ts';
-import { type Point, scenarioOf, type Timing } from './point.ts';
+import { type Point, resentShareOf, scenarioOf, type Timing } from './point.ts';
 import type { ProbeOutcome } from './search.ts';
 
 /** Share of the offered messages that must be settled. */
 const SETTLED_MIN = 0.999;
 /** Growth of the backlog, of the rate, per second. */
 const BACKLOG_GROWTH_MAX = 0.001;
-const RETRANSMIT_MAX = 0.01;
+const RESENT_MAX = 0.01;
 const WINDOWS = 3;
 /** Gates that say that what was to be offered was not offered: then nothing was held. */
 const OFFER_GATES = new Set(['G2', 'G7', 'G10']);
@@ -44,7 +44,7 @@ export function searchPoint(
  * a load that was not offered is refused whatever the latencies (docs/decisions/0013).
  */
 export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome {
-  const { load, gates, ledger, latency, series, retransmit } = result;
+  const { load, gates, ledger, latency, series } = result;
   const { warmupS } = result.config as LoadScenario;
   const failed = gates.filter(({ ok }) => !ok);
   const ofGenerator = failed.filter(({ id }) => GENERATOR_GATES.has(id));
@@ -73,8 +73,9 @@ export function judgeProbe(result: ScenarioResult, sloMs: number): ProbeOutcome 
   const growth = backlogGrowth(inWindow) / Math.max(1, load.offeredPerSec);
   if (growth > BACKLOG_GROWTH_MAX)
     slow.push(`backlog grows by ${(100 * growth).toFixed(2)} % of the rate`);
-  if (retransmit.ratio > RETRANSMIT_MAX) {
-    slow.push(`${(100 * retransmit.ratio).toFixed(1)} % of the messages were sent again`);
+  const resent = resentShareOf(result);
+  if (resent > RESENT_MAX) {
+    slow.push(`${(100 * resent).toFixed(1)} % of the messages were sent again`);
   }
   const isHeld = isOffered && slow.length === 0;
   const all = isHeld ? [] : [...slow, ...reasons];

@@ -38,15 +38,27 @@ function result(changes: Partial<ScenarioResult> = {}): ScenarioResult {
     load: { clients: 100, offeredPerSec: 1000, achievedPerSec: 1000, sent: 7000, mode: 'open' },
     latency: confirmed(20_000),
     series: [1, 2, 3, 4, 5, 6, 7].map((at) => second(at, 20_000)),
+    extra: { traffic: TRAFFIC },
     ...changes,
   });
 }
+
+const TRAFFIC = { submitted: 6000, packets: { 'msg:R': 6010 } };
 
 const gate = (id: string) => ({ id, name: `gate ${id}`, value: 0.9, limit: '<= 0.7', ok: false });
 
 test('holds when p99, throughput and backlog do', () => {
   const outcome = judgeProbe(result(), 100);
   assert.is(outcome.ok, true, outcome.reasons.join());
+});
+
+test('what is sent again within the window counts, what was before it does not', () => {
+  const cold = { retransmit: { count: 700, ratio: 0.1 } };
+  assert.is(judgeProbe(result(cold), 100).ok, true);
+  const again = { traffic: { submitted: 6000, packets: { 'msg:R': 6120 } } };
+  assert.equal(judgeProbe(result({ extra: again }), 100).reasons, [
+    '2.0 % of the messages were sent again',
+  ]);
 });
 
 test('what holds with a late generator, holds', () => {
