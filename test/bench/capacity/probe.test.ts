@@ -126,7 +126,7 @@ test('is over when the SLO holds for three seconds on end, and metastable after 
 
 test('a machine that was disturbed is named, so that nobody blames the server', () => {
   const slow = { latency: confirmed(300_000) };
-  const extra = { processorTime: { stolen: 0.1, others: 0.42 } };
+  const extra = { traffic: TRAFFIC, processorTime: { stolen: 0.1, others: 0.42 } };
   const outcome = judgeProbe(result({ ...slow, extra, gates: [gate('G4')] }), 100);
   assert.match(outcome.reasons.join(), 'machine: 10 % of its time stolen, 42 % in other processes');
 });
