@@ -67,11 +67,7 @@ export function judge(input: JudgeInput): ScenarioResult {
   const gates = judgeGates({
     judged: scenario.judged,
     mode,
-    arrivals:
-      // With steps, the gaps are of several laws at once.
-      scenario.kind === 'load' && scenario.load.mode === 'open' && scenario.load.steps === undefined
-        ? scenario.load.arrivals
-        : null,
+    arrivals: arrivalsOf(scenario),
     sendLagUsP99: merged.recorders.sendLag.quantile(0.99),
     deliverUsP99: merged.recorders.deliver.quantile(0.99),
     due,
@@ -178,6 +174,13 @@ export interface Drain {
   rows: number;
   /** From the first row to the last, whoever got them. */
   elapsedUs: number;
+}
+
+/** The law of the window's arrivals; null where there are several in it, or none. */
+function arrivalsOf(scenario: LoadScenario | TraceScenario): string | null {
+  if (scenario.kind !== 'load' || scenario.load.mode !== 'open') return null;
+  const { steps = [], arrivals } = scenario.load;
+  return steps.every(({ atS }) => atS <= scenario.warmupS) ? arrivals : null;
 }
 
 function drainOf(reports: readonly SwarmReport[]): Drain | null {

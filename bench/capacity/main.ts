@@ -280,7 +280,10 @@ class Calibration {
     const result = await runLoadOnce(means.context, scenario, null);
     if (result.verdict === 'fail') {
       const { load } = scenario;
-      const rate = load.mode === 'open' ? `${formatCount(load.ratePerSec)}/s` : load.mode;
+      const rate =
+        load.mode === 'open'
+          ? `${formatCount(load.steps?.at(-1)?.ratePerSec ?? load.ratePerSec)}/s`
+          : load.mode;
       file.losses.push(`${rate}: ${result.reasons.join('; ')}`);
       means.log(`AUDIT FAILED at ${rate}: ${result.reasons.join('; ')}`);
     }

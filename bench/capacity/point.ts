@@ -30,6 +30,7 @@ export interface ServerChoice {
 }
 
 const PATIENCE_OF_SLO = 5;
+const COLD_WARMUP_MIN_S = 2;
 
 /** Gates on what latencies are worth; what the server spends is the same with a late generator. */
 const LATENCY_GATES = new Set(['G1', 'G3', 'G5', 'G6', 'G9']);
@@ -47,7 +48,7 @@ export function scenarioOf(
       kind: 'load',
       name: WORD,
       clients,
-      load: { mode: 'open', ratePerSec },
+      load: { mode: 'open', ...coldStart(ratePerSec, warmupS) },
       payloadBytes,
       offlineShare,
       churn,
@@ -64,6 +65,15 @@ export function scenarioOf(
   );
   if ('mistakes' in parsed) throw new Error(parsed.mistakes.join('\n'));
   return parsed as LoadScenario;
+}
+
+/**
+ * Half of the rate until a second before the window: near its limit a server that is not compiled yet
+ * would build up a backlog that it needs the whole window to get rid of.
+ */
+function coldStart(ratePerSec: number, warmupS: number): object {
+  if (warmupS < COLD_WARMUP_MIN_S) return { ratePerSec };
+  return { ratePerSec: ratePerSec / 2, steps: [{ atS: warmupS - 1, ratePerSec }] };
 }
 
 /**

@@ -139,6 +139,7 @@ export function recoveryScenario({
   scenario.judged = 'audit';
   if (scenario.load.mode === 'open') {
     scenario.load.steps = [
+      ...(scenario.load.steps ?? []),
       { atS: warmupS, ratePerSec: 1.5 * lambdaPerSec },
       { atS: backS, ratePerSec: 0.8 * lambdaPerSec },
     ];

@@ -86,9 +86,12 @@ class Search {
       const middle = Math.sqrt(this.held * this.broken.ratePerSec);
       if (await this.holds('bisect', middle)) this.held = middle;
     }
+    let down: number = RESOLUTION;
     for (let step = 0; step < CONFIRM_STEPS_MAX; step++) {
       if (await this.isConfirmed(this.held)) return this.found(this.held);
-      this.held /= RESOLUTION;
+      this.held /= down;
+      // Twice it may be the edge; then longer runs see something that shorter ones did not.
+      if (step > 0) down **= 2;
     }
     return this.nothingFound();
   }

@@ -47,6 +47,14 @@ const TRAFFIC = { submitted: 6000, packets: { 'msg:R': 6010 } };
 
 const gate = (id: string) => ({ id, name: `gate ${id}`, value: 0.9, limit: '<= 0.7', ok: false });
 
+test('a cold server gets half of the rate first, and the whole of it a second before the window', () => {
+  const settings = { policy: 'relay', store: 'memory', sloMs: 100 };
+  const point = searchPoint({ clients: 100, payloadBytes: 128 }, 5000);
+  const { load } = scenarioOf(point, { warmupS: 3, windowS: 6 }, settings);
+  assert.is(load.mode === 'open' && load.ratePerSec, 2500);
+  assert.equal(load.mode === 'open' && load.steps, [{ atS: 2, ratePerSec: 5000 }]);
+});
+
 test('holds when p99, throughput and backlog do', () => {
   const outcome = judgeProbe(result(), 100);
   assert.is(outcome.ok, true, outcome.reasons.join());

@@ -45,6 +45,16 @@ test('a start that is too high is lowered until it holds', async () => {
   assert.ok((found.lambdaStarPerSec as number) > 680);
 });
 
+test('a rate that only short runs hold is gone back from until long ones hold', async () => {
+  const [short, long] = [server(20_000), server(15_000)];
+  const found = await searchLambdaStar({
+    ...base,
+    probe: (phase, rate) => (phase === 'confirm' ? long : short).probe(phase, rate),
+  });
+  const rate = found.lambdaStarPerSec as number;
+  assert.ok(rate <= 15_000 && rate > 11_000, `${rate}`);
+});
+
 test('says that nothing held, and why', async () => {
   const found = await searchLambdaStar({ ...base, probe: server(0, { reason: 'too slow' }).probe });
   assert.is(found.lambdaStarPerSec, null);
