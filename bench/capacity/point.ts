@@ -1,5 +1,5 @@
 /** One run at one point: its scenario, and what of its result the model is fitted to. */
-import type { ScenarioResult } from '../result.ts';
+import type { Gate, ScenarioResult } from '../result.ts';
 import { type LoadScenario, parseScenario } from '../scenario.ts';
 import type { TrafficReport } from '../traffic.ts';
 import type { CapacityRun, OperationRates } from './file.ts';
@@ -33,7 +33,12 @@ const PATIENCE_OF_SLO = 5;
 const COLD_WARMUP_MIN_S = 2;
 
 /** Gates on what latencies are worth; what the server spends is the same with a late generator. */
-const LATENCY_GATES = new Set(['G1', 'G3', 'G5', 'G6', 'G9']);
+const LATENCY_GATES = new Set(['G1', 'G3', 'G5', 'G6', 'G9', 'G11']);
+/**
+ * What is stolen is not in the processor time of the server. Where the disk is served by the cores of the
+ * host, the commits of a run alone take 4 to 8 %: a bound of 2 % would leave out all that is stored.
+ */
+const STOLEN_TOLERATED = 0.1;
 const WORD = 'capacity';
 
 export function scenarioOf(
@@ -93,7 +98,7 @@ export function capacityRun(point: Point, result: ScenarioResult): CapacityRun {
     dataBytes: number | null;
   };
   const { windowS } = traffic;
-  const failed = result.gates.filter(({ ok }) => !ok).map(({ id }) => id);
+  const failed = result.gates.filter(({ ok }) => !ok);
   const { cpuUsPerMessage, rssBytes } = result.server;
   const { confirmUs } = result.latency;
   const config = result.config as LoadScenario;
@@ -111,7 +116,7 @@ export function capacityRun(point: Point, result: ScenarioResult): CapacityRun {
     reasons: result.reasons,
     isUsable:
       result.verdict === 'pass' ||
-      (result.verdict === 'invalid' && failed.every((id) => LATENCY_GATES.has(id))),
+      (result.verdict === 'invalid' && failed.every(concernsLatencyOnly)),
     isLatencyValid: result.verdict === 'pass',
     measured: {
       windowS,
@@ -134,6 +139,11 @@ export function capacityRun(point: Point, result: ScenarioResult): CapacityRun {
       lost: result.ledger.lost,
     },
   };
+}
+
+function concernsLatencyOnly({ id, name, value }: Gate): boolean {
+  if (id === 'G4') return name.includes('stolen') && value <= STOLEN_TOLERATED;
+  return LATENCY_GATES.has(id);
 }
 
 function ratesOf(point: Point, traffic: TrafficReport, meanOnline: number): OperationRates {

@@ -1,7 +1,7 @@
 /** What a run says about its rate, and when an overload is over. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { scenarioOf } from '../../../bench/capacity/point.ts';
+import { capacityRun, scenarioOf } from '../../../bench/capacity/point.ts';
 import { judgeProbe, judgeRecovery, searchPoint } from '../../../bench/capacity/probe.ts';
 import type { LatencyReport, ScenarioResult, SeriesPoint } from '../../../bench/result.ts';
 import { latencyReport, scenarioResult } from '../../support/result.ts';
@@ -137,6 +137,30 @@ test('a machine that was disturbed is named, so that nobody blames the server', 
   const extra = { traffic: TRAFFIC, processorTime: { stolen: 0.1, others: 0.42 } };
   const outcome = judgeProbe(result({ ...slow, extra, gates: [gate('G4')] }), 100);
   assert.match(outcome.reasons.join(), 'machine: 10 % of its time stolen, 42 % in other processes');
+});
+
+test('a run tells what the server spends whatever latencies are worth, but not beside other processes', () => {
+  const point = searchPoint({ clients: 100, payloadBytes: 128 }, 1000);
+  const traffic = {
+    ...TRAFFIC,
+    windowS: 6,
+    connects: 0,
+    pagedRows: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    waiting: 0,
+    perConnect: null,
+    dataBytes: null,
+  };
+  const runWith = (...gates: ReturnType<typeof gate>[]) =>
+    capacityRun(point, result({ verdict: 'invalid', gates, extra: { traffic } }));
+  const machine = (what: string, value: number) => ({ ...gate('G4'), name: `time ${what}`, value });
+  const late = runWith(gate('G1'), gate('G11'), machine('stolen', 0.07));
+  assert.is(late.isUsable, true);
+  assert.is(late.isLatencyValid, false);
+  assert.is(runWith(machine('stolen', 0.12)).isUsable, false);
+  assert.is(runWith(machine('of other processes', 0.12)).isUsable, false);
+  assert.is(runWith(gate('G8')).isUsable, false);
 });
 
 test.run();
