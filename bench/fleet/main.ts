@@ -28,6 +28,8 @@ export interface FleetOfFile {
   readonly nodes: number;
   readonly nodesPlanned: number;
   readonly processes: number;
+  /** Nodes that a rolling deploy restarts at once. */
+  readonly batchNodes: number;
   readonly scenarios: ScenarioReport[];
 }
 
@@ -104,6 +106,7 @@ function simulate(
     nodes,
     nodesPlanned: planned.nodes.value,
     processes: workload.gateways,
+    batchNodes,
     scenarios,
   };
 }

@@ -38,7 +38,7 @@ export function fleetBlocks(fleet: FleetOfFile, { inputs, seed, nodes }: FleetOp
         }),
         ...fleet.scenarios
           .filter(({ verdict }) => verdict === 'breaks')
-          .map(({ name }) => `! ${name} breaks the SLO: ${adviceOn(name, fleet.nodes)}`),
+          .map(({ name }) => `! ${name} breaks the SLO: ${adviceOn(name, fleet)}`),
         ...(fleet.scenarios.every(({ worstP99S }) => worstP99S === null)
           ? ['! nobody sent a message: only connections are simulated, see --messages']
           : []),
@@ -48,7 +48,7 @@ export function fleetBlocks(fleet: FleetOfFile, { inputs, seed, nodes }: FleetOp
 }
 
 /** What is likely to help. */
-function adviceOn(name: ScenarioName, nodes: number): string {
+function adviceOn(name: ScenarioName, { nodes, batchNodes }: FleetOfFile): string {
   const more = `more than ${counted(nodes, 'node')} (--nodes, --spare)`;
   switch (name) {
     case 'day':
@@ -62,7 +62,7 @@ function adviceOn(name: ScenarioName, nodes: number): string {
     default:
       return nodes === 1
         ? 'a second node (--spare 1), as nobody takes over from one alone'
-        : `fewer nodes at once (--batch), a longer --drain, or ${more}`;
+        : `${batchNodes > 1 ? 'fewer nodes at once (--batch), ' : ''}a longer --drain, or ${more}`;
   }
 }
 
