@@ -3,7 +3,8 @@
  *
  *     ramp     x 1.5 from a low rate to the first that does not hold
  *     bisect   between the last that held and the first that did not, in log space, to 2 %
- *     confirm  three longer runs of what was found; one that does not hold takes it 2 % down
+ *     confirm  three longer runs of what was found, or of less, until two of them hold
+ *     climb    from there up again by 5 %, as far as it holds, and that confirmed
  *
  * Every probe is a fresh server, so it starts drained. It holds when two of at most three runs do: one
  * run alone is a coin near the edge. The search itself knows no server and no clock: what it is given
@@ -33,6 +34,8 @@ export interface SearchOptions {
 const RAMP = 1.5;
 /** Bisection ends when the bounds are this close. */
 const RESOLUTION = 1.02;
+/** Steps up again from what was confirmed. */
+const CLIMB = 1.05;
 const CONFIRM_RUNS = 3;
 const CONFIRM_STEPS_MAX = 6;
 /** Runs at one rate that the machine may spoil before the rate counts as not held. */
@@ -86,14 +89,40 @@ class Search {
       const middle = Math.sqrt(this.held * this.broken.ratePerSec);
       if (await this.holds('bisect', middle)) this.held = middle;
     }
+    const confirmed = await this.confirmDown(this.held, null);
+    if (confirmed === null) return this.nothingFound();
+    const above = await this.climb(confirmed);
+    const rest = above === confirmed ? confirmed : await this.confirmDown(above, confirmed);
+    return this.found(rest ?? confirmed);
+  }
+
+  /** The rate itself or the next below that longer runs hold; `floor` did before, null = none did. */
+  private async confirmDown(ratePerSec: number, floor: number | null): Promise<number | null> {
+    let rate = ratePerSec;
     let down: number = RESOLUTION;
-    for (let step = 0; step < CONFIRM_STEPS_MAX; step++) {
-      if (await this.isConfirmed(this.held)) return this.found(this.held);
-      this.held /= down;
+    for (let step = 0; step < CONFIRM_STEPS_MAX && rate > (floor ?? 0); step++) {
+      if (await this.isConfirmed(rate)) return rate;
+      rate /= down;
       // Twice it may be the edge; then longer runs see something that shorter ones did not.
       if (step > 0) down **= 2;
     }
-    return this.nothingFound();
+    return floor;
+  }
+
+  /**
+   * What did not hold on the way may have been a bad minute of the machine, below which bisection would
+   * stay for ever: from the rate that is confirmed it goes up again as far as it holds.
+   */
+  private async climb(fromPerSec: number): Promise<number> {
+    const { maxPerSec } = this.options;
+    let rate = fromPerSec;
+    while (rate < maxPerSec) {
+      const next = Math.min(rate * CLIMB, maxPerSec);
+      if (!(await this.holds('bisect', next))) break;
+      rate = next;
+      if (this.broken !== null && this.broken.ratePerSec <= rate) this.broken = null;
+    }
+    return rate;
   }
 
   interrupted(): SearchOutcome {

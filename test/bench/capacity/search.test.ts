@@ -55,6 +55,22 @@ test('a rate that only short runs hold is gone back from until long ones hold', 
   assert.ok(rate <= 15_000 && rate > 11_000, `${rate}`);
 });
 
+test('a bad minute on the way up does not keep the rate down', async () => {
+  const { probe } = server(20_000);
+  let runs = 0;
+  const found = await searchLambdaStar({
+    ...base,
+    probe: async (phase, rate) => {
+      const outcome = await probe(phase, rate);
+      const isBadMinute = phase === 'bisect' && runs++ < 4;
+      return isBadMinute ? { ...HELD, ok: false, reasons: ['a neighbour'] } : outcome;
+    },
+  });
+  const rate = found.lambdaStarPerSec as number;
+  assert.ok(rate <= 20_000 && rate > 20_000 / 1.051, `${rate}`);
+  assert.match(found.why, 'confirm p99 1 s');
+});
+
 test('says that nothing held, and why', async () => {
   const found = await searchLambdaStar({ ...base, probe: server(0, { reason: 'too slow' }).probe });
   assert.is(found.lambdaStarPerSec, null);
