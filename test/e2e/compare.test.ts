@@ -195,8 +195,14 @@ test('a server B that does not start is worse than any A, one A that does not co
 test('a server B that fails its audit is worse at once', async () => {
   const json = join(dir, 'audit.json');
   const serve = `exec "${process.execPath}" "${join(ROOT, 'test/sabotaged/serve.ts')}" --store memory`;
-  const sides = ['--a', `${serve} --sabotage none`, '--b', `${serve} --sabotage corrupt`];
-  // Where a result can be written does not decide what it says.
+  const sides = [
+    '--a',
+    `${serve} --sabotage none`,
+    '--b',
+    `${serve} --sabotage corrupt --sabotage-rate 0.1`,
+  ];
+  // Often, so that a slow machine with few messages meets it too. Where a result can be written does not
+  // decide what it says.
   const { code, stdout, stderr } = await runCli(
     ['compare', ...sides, '--costs-only', '--json', json, '--markdown', '/dev/full', ...short],
     env,
