@@ -77,7 +77,7 @@ function capacityCommand(): Command {
     .description(
       'Finds the highest rate that a server holds within an SLO, whether it recovers from overload,\n' +
         'and what each operation costs it; checks the model on runs that it was not fitted to. For\n' +
-        '`ackbench plan`. At most 15 minutes on two cores.\n' +
+        '`ackbench plan`. About 15 minutes on two cores: see --limit.\n' +
         'Exit codes: 0, 1 = messages were lost, 2 = wrong usage, 3 = could not be measured, 130.',
     )
     .option('--slo <time>', 'p99 of confirm that must hold (default 100ms)')

@@ -63,7 +63,6 @@ class Interrupted extends Error {}
 class Search {
   private readonly options: SearchOptions;
   private readonly replay: Probe[];
-  private held: number | null = null;
   /** Why the lowest rate that did not hold did not. */
   private broken: { ratePerSec: number; reasons: string[] } | null = null;
 
@@ -79,28 +78,26 @@ class Search {
       if (i === DESCENTS_MAX) return this.nothingFound();
       rate /= 4;
     }
-    this.held = rate;
+    let held = rate;
     // A start that had to be lowered has its upper bound already.
     while (this.broken === null && rate < maxPerSec) {
       rate = Math.min(rate * RAMP, maxPerSec);
-      if (await this.holds('ramp', rate)) this.held = rate;
+      if (await this.holds('ramp', rate)) held = rate;
     }
-    while (this.broken !== null && this.broken.ratePerSec / this.held > RESOLUTION) {
-      const middle = Math.sqrt(this.held * this.broken.ratePerSec);
-      if (await this.holds('bisect', middle)) this.held = middle;
+    while (this.broken !== null && this.broken.ratePerSec / held > RESOLUTION) {
+      const middle = Math.sqrt(held * this.broken.ratePerSec);
+      if (await this.holds('bisect', middle)) held = middle;
     }
-    const confirmed = await this.confirmDown(this.held, null);
-    if (confirmed === null) return this.nothingFound();
-    const above = await this.climb(confirmed);
-    const rest = above === confirmed ? confirmed : await this.confirmDown(above, confirmed);
-    return this.found(rest ?? confirmed);
+    const confirmed = await this.confirmDown(held, 0);
+    if (confirmed === 0) return this.nothingFound();
+    return this.found(await this.confirmDown(await this.climb(confirmed), confirmed));
   }
 
-  /** The rate itself or the next below that longer runs hold; `floor` did before, null = none did. */
-  private async confirmDown(ratePerSec: number, floor: number | null): Promise<number | null> {
+  /** The rate itself or the next below that longer runs hold; `floor` did before, 0 = none did. */
+  private async confirmDown(ratePerSec: number, floor: number): Promise<number> {
     let rate = ratePerSec;
     let down: number = RESOLUTION;
-    for (let step = 0; step < CONFIRM_STEPS_MAX && rate > (floor ?? 0); step++) {
+    for (let step = 0; step < CONFIRM_STEPS_MAX && rate > floor; step++) {
       if (await this.isConfirmed(rate)) return rate;
       rate /= down;
       // Twice it may be the edge; then longer runs see something that shorter ones did not.

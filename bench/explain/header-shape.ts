@@ -7,13 +7,17 @@ import { mistakesOf } from '../shape-mistakes.ts';
 import { printable } from '../units.ts';
 import type { TraceHeader } from './message-trace-file.ts';
 
+/** What the first line of a trace says it is. */
+export const FORMAT = 'ackbench-message-trace';
+export const VERSION = 1;
+
 // Names end up on a terminal and in a drawing.
 const name = z.string().transform(printable);
 const count = z.number().int().min(0);
 
 const Header = z.object({
-  format: z.literal('ackbench-message-trace'),
-  version: z.literal(1),
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
   startedAt: name,
   sha: name,
   seed: count,

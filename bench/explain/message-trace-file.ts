@@ -16,10 +16,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { createTraceColumns, type TraceColumns } from '../../loadgen/index.ts';
 import { printable } from '../units.ts';
-import { headerOf } from './header-shape.ts';
+import { FORMAT, headerOf, VERSION } from './header-shape.ts';
 
-const FORMAT = 'ackbench-message-trace';
-const VERSION = 1;
 export const TRACE_ENDING = '.trace.gz';
 
 /** What a trace is of. */

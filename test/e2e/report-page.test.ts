@@ -47,6 +47,17 @@ function pageOf(directory: string, files: readonly unknown[]): string {
 
 const isReady = (page: Page) => page.waitForSelector('html[data-ready]', { state: 'attached' });
 
+/** A page with its content there; what it complained about and asked for. */
+async function openReady(
+  url: string,
+  look: Parameters<typeof openPage>[1],
+): ReturnType<typeof openPage> {
+  const opened = await openPage(browser, look);
+  await opened.page.goto(url);
+  await isReady(opened.page);
+  return opened;
+}
+
 /** Plots by how much is drawn: painted pixels of a canvas, shapes of an SVG. */
 async function plotsOf(page: Page): Promise<{ pixels: number[]; shapes: number[] }> {
   await page.waitForFunction(() =>
@@ -84,9 +95,7 @@ test('draws every plot of every kind of file, light on a desk and dark on a phon
       { width: 1440, scheme: 'light' },
       { width: 390, scheme: 'dark' },
     ] as const) {
-      const { page, complaints, requests } = await openPage(browser, look);
-      await page.goto(url);
-      await isReady(page);
+      const { page, complaints, requests } = await openReady(url, look);
       const { pixels, shapes } = await plotsOf(page);
       assert.is(pixels.length, 10, 'five canvases for each of two scenarios');
       assert.ok(Math.min(...pixels) > 1000, `painted pixels: ${pixels.join(', ')}`);
@@ -112,9 +121,7 @@ test('says the verdict first, in words that need no manual', () =>
     const failed = scenarioResult({ verdict: 'fail', reasons: ['lost 3'] });
     failed.ledger.lost = 3;
     const url = pageOf(directory, [resultOf([failed], { verdict: 'fail' })]);
-    const { page } = await openPage(browser, { width: 1440, scheme: 'light' });
-    await page.goto(url);
-    await isReady(page);
+    const { page } = await openReady(url, { width: 1440, scheme: 'light' });
     assert.is(await page.locator('main h1').first().innerText(), 'FAIL 3 messages were lost.');
     const many = pageOf(directory, [
       resultOf([failed], { verdict: 'fail' }),
@@ -134,9 +141,7 @@ test('lays runs over each other and names them, and warns where their loads diff
     const other = fullResult({ commit: { sha: 'ffffffff00', dirty: false, branch: 'main' } });
     (other.scenarios[0] as { configHash: string }).configHash = 'another';
     const url = pageOf(directory, [fullResult(), other]);
-    const { page } = await openPage(browser, { width: 1440, scheme: 'light' });
-    await page.goto(url);
-    await isReady(page);
+    const { page } = await openReady(url, { width: 1440, scheme: 'light' });
     const steady = page.locator('[data-scenario=steady]');
     const legend = await steady.locator('.u-legend').first().innerText();
     assert.match(legend, /a1b2c3d4[\s\S]*ffffffff/);
@@ -147,9 +152,7 @@ test('lays runs over each other and names them, and warns where their loads diff
 test('sliders calculate what plan calculates, to the last digit', () =>
   withTempDir(async (directory) => {
     const url = pageOf(directory, [searchedCapacity()]);
-    const { page, complaints } = await openPage(browser, { width: 1440, scheme: 'light' });
-    await page.goto(url);
-    await isReady(page);
+    const { page, complaints } = await openReady(url, { width: 1440, scheme: 'light' });
     const answer = page.locator('[data-answer]');
     const before = await answer.innerText();
     await page.locator('select[aria-label^="a kind"]').selectOption('consumer-messenger');
@@ -181,9 +184,7 @@ test('sliders calculate what plan calculates, to the last digit', () =>
 test('a slider leads back to where it was, and the defaults undo a kind of messaging', () =>
   withTempDir(async (directory) => {
     const url = pageOf(directory, [searchedCapacity()]);
-    const { page, complaints } = await openPage(browser, { width: 1440, scheme: 'light' });
-    await page.goto(url);
-    await isReady(page);
+    const { page, complaints } = await openReady(url, { width: 1440, scheme: 'light' });
     const answer = page.locator('[data-answer]');
     const exact = () => answer.getAttribute('data-nodes-exact');
     const before = await exact();
@@ -218,9 +219,7 @@ test('the worst verdict stands first, whatever kind of file it is of', () =>
       verdict: 'fail',
     });
     const url = pageOf(directory, [searchedCapacity(), fullResult(), bad]);
-    const { page, complaints } = await openPage(browser, { width: 1440, scheme: 'light' });
-    await page.goto(url);
-    await isReady(page);
+    const { page, complaints } = await openReady(url, { width: 1440, scheme: 'light' });
     const verdicts = await page
       .locator('[data-verdict]')
       .evaluateAll((heroes) => heroes.map((hero) => (hero as HTMLElement).dataset['verdict']));
@@ -263,9 +262,7 @@ test('what a hostile file says is text', () =>
     (comparison.a as { label: string }).label = evil;
     (comparison.metrics[0] as { name: string }).name = evil;
     const url = pageOf(directory, [result, comparison]);
-    const { page, complaints, requests } = await openPage(browser, { width: 390, scheme: 'light' });
-    await page.goto(url);
-    await isReady(page);
+    const { page, complaints, requests } = await openReady(url, { width: 390, scheme: 'light' });
     assert.is(await page.evaluate('window.isOwned'), undefined);
     assert.is(await page.locator('img').count(), 0);
     assert.ok(
@@ -282,9 +279,7 @@ test('what a hostile file says is text', () =>
 test('changes between light and dark by a button, and is light on paper', () =>
   withTempDir(async (directory) => {
     const url = pageOf(directory, [fullResult()]);
-    const { page } = await openPage(browser, { width: 1440, scheme: 'dark' });
-    await page.goto(url);
-    await isReady(page);
+    const { page } = await openReady(url, { width: 1440, scheme: 'dark' });
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const dark = await ground();
     const button = page.getByRole('button', { name: /^Theme/ });
