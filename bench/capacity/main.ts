@@ -22,11 +22,11 @@ import { isUnfit, type RunContext } from '../rig.ts';
 import type { LoadScenario } from '../scenario.ts';
 import type { ScenarioResult } from '../result.ts';
 import { ServerYard } from '../server-yard.ts';
-import { counted, formatCount, formatDurationMs } from '../units.ts';
+import { formatCount } from '../units.ts';
 import { bootstrap } from './bootstrap.ts';
 import { CAPACITY_SCHEMA, type CapacityFile, type CapacityRun } from './file.ts';
 import { fitParameters } from './fit.ts';
-import { essentialOf, gridOf } from './grid.ts';
+import { gridOf } from './grid.ts';
 import { networkLaw } from './network.ts';
 import { type CapacityOptions, parseCapacity } from './options.ts';
 import { capacityRun, type Point, scenarioOf, type Timing } from './point.ts';
@@ -35,6 +35,7 @@ import { searchLambdaStar } from './search.ts';
 import { exitOf } from './verdict.ts';
 import { renderCapacity } from './table.ts';
 import { validateModel } from './validate.ts';
+import { walkGrid } from './walk.ts';
 import { writeWhole } from '../write-file.ts';
 
 /** Open files besides the clients' sockets. */
@@ -44,10 +45,6 @@ const POINT_REPEATS = 1;
 /** More than any calibration has. */
 const RUNS_MAX = 1000;
 const OVERHEAD_S = 2.5;
-/** So many points in a row that are not valid say that the next will not be either. */
-const VOID_POINTS_MAX = 8;
-/** Fitting and checking the model at the end. */
-const MODEL_S = 10;
 /** What a search takes, about. */
 const PROBES_USUAL = 20;
 const CONFIRMATIONS_USUAL = 3;
@@ -310,10 +307,9 @@ class Calibration {
     this.keep();
   }
 
-  /** `part`: the machine is not fit for it, or it was interrupted; what is missing can be resumed. */
   private async grid(): Promise<'all' | 'part'> {
     const { file, options, means } = this;
-    const { settings } = options;
+    const { settings, limitS } = options;
     const { lambdaStarPerSec } = file.search;
     if (lambdaStarPerSec === null) return 'all';
     const points = gridOf({
@@ -323,47 +319,25 @@ class Calibration {
       clientsMax: Math.max(2, openFilesLimit() - FILES_KEPT),
       isQuick: settings.isQuick,
     });
-    const resumed = file.runs.length;
-    const startMs = performance.now();
-    const essential = essentialOf(points);
-    let runS = 0;
-    let voidInRow = 0;
-    for (const [i, point] of points.entries()) {
-      if (i < resumed) continue;
-      if (means.context.signal.aborted) return 'part';
-      if (i >= essential && this.elapsedS + runS + MODEL_S > options.limitS) {
-        const left = counted(points.length - i, 'repeat');
-        means.log(`--limit ${formatDurationMs(1000 * options.limitS)}: ${left} left out`);
-        return 'all';
-      }
-      const run = await this.measure(point);
-      if (means.context.signal.aborted) return 'part';
-      file.runs.push(run);
-      voidInRow = run.isUsable ? 0 : voidInRow + 1;
-      // With the repeats that a disturbed machine asks for.
-      runS = (performance.now() - startMs) / 1000 / (i - resumed + 1);
-      const leftS = Math.min(
-        (points.length - i - 1) * runS,
-        Math.max(options.limitS - this.elapsedS, (essential - i - 1) * runS),
-      );
-      const leftMin = Math.ceil(leftS / 60);
-      const { cpuShare } = run.measured;
-      const busy = cpuShare === null ? '' : `, server ${(100 * cpuShare).toFixed(1)} % of a core`;
-      const invalid = run.isUsable ? '' : `, ${run.verdict}: ${run.reasons.join('; ')}`;
-      means.log(
-        `[${i + 1}/${points.length}] ${point.mix} ${formatCount(point.ratePerSec)}/s${busy}${invalid}; about ${leftMin} min left`,
-      );
-      if (voidInRow === VOID_POINTS_MAX) {
-        // Not kept, so that --resume measures them.
-        file.runs.splice(-voidInRow);
+    return walkGrid({
+      points,
+      runs: file.runs,
+      limitS,
+      elapsedS: () => this.elapsedS,
+      isAborted: () => means.context.signal.aborted,
+      measure: (point) => this.measure(point),
+      onRun: (run, { nth, leftS }) => {
+        const { mix, ratePerSec, isUsable, verdict, reasons, measured } = run;
+        const { cpuShare } = measured;
+        const busy = cpuShare === null ? '' : `, server ${(100 * cpuShare).toFixed(1)} % of a core`;
+        const invalid = isUsable ? '' : `, ${verdict}: ${reasons.join('; ')}`;
         means.log(
-          `gave up: ${voidInRow} points in a row were not valid; end what else runs on this machine, or wait for a quieter hour`,
+          `[${nth}/${points.length}] ${mix} ${formatCount(ratePerSec)}/s${busy}${invalid}; about ${Math.ceil(leftS / 60)} min left`,
         );
-        return 'part';
-      }
-      this.keep();
-    }
-    return 'all';
+        this.keep();
+      },
+      log: means.log,
+    });
   }
 
   private async measure(point: Point): Promise<CapacityRun> {
