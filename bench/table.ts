@@ -9,7 +9,7 @@ import {
 } from '../loadgen/index.ts';
 import type { CeilingReport } from './ceiling-run.ts';
 import { renderCeiling } from './ceiling-table.ts';
-import { cautionOf } from './caution.ts';
+import { adviceOf, cautionOf } from './caution.ts';
 import type { ChaosReport } from './chaos.ts';
 import { columns } from './columns.ts';
 import type { SavedTrace } from './explain/save.ts';
@@ -94,6 +94,8 @@ function renderScenario(scenario: ScenarioResult): string {
   for (const example of scenario.reasons.length > 0 ? scenario.examples : []) {
     lines.push(`    ${example}`);
   }
+  const advice = adviceOf(scenario);
+  if (advice !== null) lines.push(`    ${advice}`);
   const caution = cautionOf(scenario);
   if (caution !== null) lines.push(`  note: ${caution}`);
   const isExperiment = load.mode === 'none';

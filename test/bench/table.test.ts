@@ -148,4 +148,17 @@ test('keeps examples to itself when nothing is wrong', () => {
   assert.not(text.includes('corrupt 1->2'));
 });
 
+test('a generator that was the bottleneck comes with a rate that it can send', () => {
+  const base = scenarioResult();
+  const busy = (ok: boolean): ScenarioResult => ({
+    ...base,
+    verdict: ok ? 'pass' : 'invalid',
+    load: { ...base.load, offeredPerSec: 10_000, achievedPerSec: 9900 },
+    generator: { ...base.generator, eluMean: 0.84 },
+    gates: [{ id: 'G3', name: 'generator busy', value: 0.84, limit: '<= 0.7', ok }],
+  });
+  assert.match(plain(resultOf([busy(false)])), 'take --rate 7000 or less on this machine');
+  assert.not.match(plain(resultOf([busy(true)])), '--rate');
+});
+
 test.run();
